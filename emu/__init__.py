@@ -1,0 +1,1 @@
+"""The machine: physical memory, CPU engines, guest architectures and the ELF loader."""

@@ -1,0 +1,1 @@
+"""One module per guest architecture: registers, system-call ABI, signal frame, auxiliary vector."""

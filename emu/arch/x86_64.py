@@ -1,0 +1,379 @@
+"""The x86-64 guest: registers, system-call ABI, structure layouts, faults and signal frames.
+
+Everything in lxrun that knows it is emulating x86-64 is in this file and in `x86_64_calls` (the call
+numbers).  Sources: the System V ABI for AMD64, the Intel SDM, the kernel's uapi headers for x86.
+"""
+
+from __future__ import annotations
+
+import errno
+from struct import Struct
+from typing import TYPE_CHECKING, Protocol
+
+from emu.engine import Exit
+
+if TYPE_CHECKING:
+    from emu.arch.x86_64_cpuinfo import Identity
+    from emu.engine import Cpu
+
+MACHINE = "x86_64"  # uname -m
+PLATFORM = b"x86_64"  # AT_PLATFORM
+ELF_MACHINE = 62  # EM_X86_64
+ELF_CLASS = 64
+
+# Registers
+
+GPRS = (
+    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    "rip", "rflags", "fs_base", "gs_base",
+)  # fmt: skip
+PC, SP, RESULT = "rip", "rsp", "rax"
+CALL_REGISTERS = ("rax", "rdi", "rsi", "rdx", "r10", "r8", "r9")  # number, then arguments
+SYSCALL_SIZE = 2  # bytes of the instruction
+
+# What the engine library calls them: numbers of unicorn/x86.h.
+UNICORN = {
+    "rax": 35, "rbp": 36, "rbx": 37, "rcx": 38, "rdi": 39, "rdx": 40, "rip": 41, "rsi": 43, "rsp": 44,
+    "r8": 106, "r9": 107, "r10": 108, "r11": 109, "r12": 110, "r13": 111, "r14": 112, "r15": 113,
+    "rflags": 253, "fs_base": 250, "gs_base": 251, "cs": 11, "ss": 49, "cr0": 50, "cr4": 54, "msr": 248,
+    "mxcsr": 249, "fpcw": 246, "fpsw": 31, "fptag": 247, "fip": 254, "fcs": 255, "fdp": 256, "fds": 257, "fop": 258,
+    **{f"fp{i}": 82 + i for i in range(8)},
+    **{f"xmm{i}": 122 + i for i in range(16)},
+}  # fmt: skip
+UNICORN_MACHINE = (4, 8)  # UC_ARCH_X86, UC_MODE_64
+UNICORN_MODEL = 35  # EPYC: the fullest model without ERMS, whose REP MOVSB the engine does byte by byte
+UNICORN_CALL = 699  # the SYSCALL instruction
+UNICORN_PORT_READ, UNICORN_PORT_WRITE = (218,), (500,)  # IN, OUT
+
+USER_CS, USER_SS = 0x33, 0x2B
+TASK_SIZE = 0x7FFF_FFFF_F000  # first address beyond user space
+MMAP_BASE = 0x7FFF_F7FF_F000  # top of the mmap area without randomisation and with an 8 MiB stack limit
+STACK_TOP = 0x7FFF_FFFF_F000
+PIE_BASE = 0x5555_5555_4000
+
+HWCAP2 = 2  # FSGSBASE instructions are usable: HWCAP2_FSGSBASE
+MINSIGSTKSZ = 2048 + 576
+
+
+VECTOR_DIVIDE, VECTOR_DEBUG, VECTOR_BREAKPOINT, VECTOR_OVERFLOW = 0, 1, 3, 4
+VECTOR_ILLEGAL, VECTOR_PROTECTION, VECTOR_X87, VECTOR_ALIGNMENT, VECTOR_SIMD = 6, 13, 16, 17, 19
+
+INCREMENT = (b"\x48\xff\x03", "rbx")  # INC QWORD [RBX]
+PRIVILEGED = b"\xfa"  # CLI: a general protection fault in user mode
+
+_MSR_EFER, _MSR_STAR = 0xC0000080, 0xC0000081
+_MSR = Struct("<I4xQ")
+
+
+def enter_user_mode(cpu: Cpu, entry: int) -> bool:
+    """Leave ring 0 by SYSRET, to an address where nothing is mapped; True if the fault there was seen.
+
+    An engine starts at ring 0, where a guest could execute anything.
+    """
+    cr0, cr4 = cpu.read(("cr0", "cr4"))
+    # CR0.NE and MP: x87 errors are exceptions; CR4: FSGSBASE, OSXSAVE, OSFXSR, OSXMMEXCPT.
+    cpu.write({"cr0": cr0 | 1 << 5 | 1 << 1, "cr4": cr4 | 1 << 16 | 1 << 18 | 1 << 9 | 1 << 10})
+    cpu.write_wide("msr", _MSR.pack(_MSR_EFER, 0xD01))  # NXE, LMA, LME, SCE
+    cpu.write_wide("msr", _MSR.pack(_MSR_STAR, 0x23 << 48 | 0x10 << 32))
+    reached = cpu.execute(b"\x48\x0f\x07", {"rcx": entry, "r11": 0x202})
+    return reached is Exit.PAGE_FAULT
+
+
+def cpuid(cpu: Cpu, leaf: int, subleaf: int = 0) -> tuple[int, int, int, int]:
+    """EAX, EBX, ECX, EDX of CPUID.  Only while no guest program's registers are loaded."""
+    cpu.execute(b"\x0f\xa2" + PRIVILEGED, {"rax": leaf, "rcx": subleaf})
+    eax, ebx, ecx, edx = (value & 0xFFFFFFFF for value in cpu.read(("rax", "rbx", "rcx", "rdx")))
+    return eax, ebx, ecx, edx
+
+
+def reset_fp(cpu: Cpu) -> None:
+    """The floating-point state a new program starts with (fpu__init_fpstate)."""
+    cpu.write({"fpcw": 0x37F, "fpsw": 0, "fptag": 0xFFFF, "mxcsr": 0x1F80, "fip": 0, "fdp": 0, "fop": 0})
+    cpu.write_block(_SSE, 16, bytes(16 * len(_SSE)))
+
+
+def canonical(address: int) -> bool:
+    """Whether the processor accepts an address at all: others are #GP, not #PF."""
+    return not 0x0000_8000_0000_0000 <= address < 0xFFFF_8000_0000_0000
+
+
+def start_registers(entry: int, sp: int) -> dict[str, int]:
+    """The register file at the first instruction of a new program (ELF_PLAT_INIT)."""
+    registers = dict.fromkeys(GPRS, 0)
+    registers.update(rip=entry, rsp=sp, rflags=0x202)
+    return registers
+
+
+def identify(cpu: Cpu) -> Identity:
+    """What /proc/cpuinfo and /sys tell about the processor.  The time stamp counter is measured."""
+    from time import perf_counter_ns, sleep
+
+    from emu.arch.x86_64_cpuinfo import Identity
+
+    def ticks() -> int:
+        cpu.execute(b"\x0f\x31" + PRIVILEGED, {})  # RDTSC
+        low, high = cpu.read(("rax", "rdx"))
+        return (high & 0xFFFFFFFF) << 32 | low & 0xFFFFFFFF
+
+    ticks()  # the first time it has to be translated
+    start, tsc = perf_counter_ns(), ticks()
+    sleep(0.005)
+    end, later = perf_counter_ns(), ticks()
+    return Identity(lambda leaf, subleaf: cpuid(cpu, leaf, subleaf), (later - tsc) * 1_000_000 // (end - start))
+
+
+def hwcap(cpu: Cpu) -> int:
+    """AT_HWCAP: CPUID leaf 1, EDX, of the emulated processor."""
+    return cpuid(cpu, 1)[3]
+
+
+_ARCH_SET_GS, _ARCH_SET_FS, _ARCH_GET_FS, _ARCH_GET_GS = 0x1001, 0x1002, 0x1003, 0x1004
+_ARCH_GET_CPUID, _ARCH_SET_CPUID = 0x1011, 0x1012
+
+
+def arch_prctl(cpu: Cpu, memory: SignalMemory, code: int, argument: int) -> int:
+    """arch_prctl(2).  CPUID cannot be made to fault, which a processor without that feature says so."""
+    if code in (_ARCH_SET_FS, _ARCH_SET_GS):
+        if argument >= TASK_SIZE:
+            return -errno.EPERM
+        cpu.write({"fs_base" if code == _ARCH_SET_FS else "gs_base": argument})
+        return 0
+    if code in (_ARCH_GET_FS, _ARCH_GET_GS):
+        base = cpu.read(("fs_base" if code == _ARCH_GET_FS else "gs_base",))[0]
+        memory.write(argument, base.to_bytes(8, "little"))
+        return 0
+    if code == _ARCH_GET_CPUID:
+        return 1
+    if code == _ARCH_SET_CPUID:
+        return -errno.ENODEV
+    return -errno.EINVAL
+
+
+# Structure layouts that differ between architectures
+
+STAT = Struct("<QQQIIIIQqqqqQqQqQ24x")
+
+
+def pack_stat(st: object) -> bytes:
+    """struct stat of asm/stat.h from a StatLike."""
+    s = st  # attribute access on a local is what this hot function consists of
+    a, m, c = s.st_atime_ns, s.st_mtime_ns, s.st_ctime_ns  # type: ignore[attr-defined]
+    return STAT.pack(
+        s.st_dev, s.st_ino, s.st_nlink, s.st_mode, s.st_uid, s.st_gid, 0, s.st_rdev, s.st_size,  # type: ignore[attr-defined]
+        s.st_blksize, s.st_blocks,  # type: ignore[attr-defined]
+        a // 1_000_000_000, a % 1_000_000_000, m // 1_000_000_000, m % 1_000_000_000,
+        c // 1_000_000_000, c % 1_000_000_000,
+    )  # fmt: skip
+
+
+# Signals: frames, system-call restart, faults (arch/x86/kernel/signal_64.c, fpu/signal.c, traps.c)
+
+RED_ZONE = 128
+RESTART_SYSCALL = 219
+SIGNAL_STACK_MINIMUM = 2048  # MINSIGSTKSZ of <asm/signal.h>: what sigaltstack(2) insists on
+
+# struct rt_sigframe: return address, ucontext (flags, link, stack, 256 bytes of sigcontext, mask), siginfo
+_FRAME_HEAD = Struct("<QQQQi4xQ")  # pretcode, uc_flags, uc_link, ss_sp, ss_flags, ss_size
+_SIGCONTEXT = Struct("<8Q 7QQ QQ HHHH QQQQ Q 64x")
+_UCONTEXT, _STACK, _MCONTEXT, _SIGMASK, _SIGINFO, _FRAME_SIZE = 8, 24, 48, 304, 312, 440
+_CONTEXT_GPRS = (
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
+    "rip", "rflags",
+)  # fmt: skip
+_UC_FLAGS = 1 | 2 | 4  # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+
+_CF_TO_OF, _RF, _AC, _TF, _DF = 0xCD5, 1 << 16, 1 << 18, 1 << 8, 1 << 10
+_USER_FLAGS = _CF_TO_OF | _TF | _RF | _AC  # FIX_EFLAGS: what a frame may change
+
+# Floating point: the XSAVE layout with its x87 and SSE components, all this processor has
+_FX_SIZE, _XSAVE_SIZE = 512, 576
+_XFEATURES = 3
+_FX_HEAD = Struct("<HHBxHQQII")  # FCW, FSW, abridged tags, FOP, FIP, FDP, MXCSR, MXCSR_MASK
+_SW_RESERVED = Struct("<IIQI28x")  # magic1, size with magic2, features, size
+_SW_OFFSET = 464
+_MAGIC1, _MAGIC2 = 0x46505853, 0x46505845
+_MXCSR_MASK = 0xFFFF
+_FPU_CONTROL = ("fpcw", "fpsw", "fptag", "fop", "fip", "fdp", "mxcsr")
+# ST(0) to ST(7) by the number of the register at the top
+_STACKS = tuple(tuple(f"fp{(top + i) & 7}" for i in range(8)) for top in range(8))
+_SSE = tuple(f"xmm{i}" for i in range(16))
+
+SIGACTION = Struct("<QQQQ")  # struct sigaction as the system call has it: handler, flags, restorer, mask
+
+SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV = 4, 5, 7, 8, 11
+SI_KERNEL = 0x80
+VECTOR_PAGE_FAULT = 14
+# Processor exception -> (signal, si_code, whether si_addr is the instruction's address)
+_TRAPS = {
+    0: (SIGFPE, 1, True),  # #DE: FPE_INTDIV
+    1: (SIGTRAP, 2, True),  # #DB: TRAP_TRACE
+    3: (SIGTRAP, SI_KERNEL, False),  # int3
+    4: (SIGSEGV, SI_KERNEL, False),  # #OF
+    5: (SIGSEGV, SI_KERNEL, False),  # #BR
+    6: (SIGILL, 2, True),  # #UD: ILL_ILLOPN
+    10: (SIGSEGV, SI_KERNEL, False),  # #TS
+    11: (SIGBUS, SI_KERNEL, False),  # #NP
+    12: (SIGBUS, SI_KERNEL, False),  # #SS
+    13: (SIGSEGV, SI_KERNEL, False),  # #GP
+    17: (SIGBUS, 1, False),  # #AC: BUS_ADRALN
+}
+# Unmasked floating-point exceptions by status bit: FPE_FLTINV, FLTUND (denormal), FLTDIV, FLTOVF, FLTUND, FLTRES
+_FPE_CODES = ((0x01, 7), (0x04, 3), (0x08, 4), (0x12, 5), (0x20, 6))
+
+Trap = tuple[int, int, int]
+"""Trap number, error code and CR2 as sigcontext shows them after a fault."""
+
+
+class SignalMemory(Protocol):
+    """The guest memory a frame lives in.  Both raise OSError(EFAULT)."""
+
+    def read(self, addr: int, size: int, /) -> bytes: ...
+
+    def write(self, addr: int, data: bytes, /) -> None: ...
+
+
+def rewind(pc: int, number: int, _first: int) -> dict[str, int]:
+    """The registers that make the call at `pc` be made (again); the arguments are still in place."""
+    return {"rip": pc, "rax": number}
+
+
+def page_fault_trap(address: int, access: int, present: bool) -> Trap:
+    """What a page fault leaves in the task: #PF's error code has bits for a protection fault, write,
+    user mode and instruction fetch."""
+    present = present or address >= TASK_SIZE  # as Linux says of its own half, lest it be probed
+    return VECTOR_PAGE_FAULT, int(present) | (2 if access & 2 else 0) | 4 | (16 if access & 4 else 0), address
+
+
+def trap_signal(cpu: Cpu, vector: int, previous: Trap | None) -> tuple[int, int, int, Trap]:
+    """Signal, si_code, si_addr and what the task remembers for a processor exception at RIP."""
+    cr2 = previous[2] if previous else 0
+    error = 0
+    if vector in (VECTOR_X87, VECTOR_SIMD):
+        control, status, mxcsr = cpu.read(("fpcw", "fpsw", "mxcsr"))
+        raised = status & ~control if vector == VECTOR_X87 else mxcsr & ~(mxcsr >> 7)
+        code = next((code for bits, code in _FPE_CODES if raised & bits), 0)
+        signo, from_pc = SIGFPE, True
+    else:
+        if vector not in _TRAPS:  # `int n`: a gate that user mode may not use
+            vector, error = VECTOR_PROTECTION, vector * 8 + 2
+            cpu.write({PC: cpu.read((PC,))[0] - 2})  # a fault, where the engine saw a trap
+        signo, code, from_pc = _TRAPS[vector]
+    return signo, code, cpu.read((PC,))[0] if from_pc else 0, (vector, error, cr2)
+
+
+def frame_address(top: int) -> int:
+    """Where the frame of a handler goes below `top`: the FP state on 64 bytes, then the frame, such
+    that the handler is entered with the alignment of a called function."""
+    fpstate = (top - _XSAVE_SIZE - 4) & ~63
+    return ((fpstate - _FRAME_SIZE) & ~15) - 8
+
+
+def push_frame(
+    cpu: Cpu,
+    memory: SignalMemory,
+    frame: int,
+    *,
+    signo: int,
+    handler: int,
+    restorer: int | None,
+    siginfo: bytes | None,
+    mask: int,
+    altstack: tuple[int, int, int],
+    trap: Trap | None,
+) -> None:
+    """Write struct rt_sigframe at `frame` and set the registers for the handler (x64_setup_rt_frame).
+
+    `altstack` is (base, flags, size).  Raises OSError(EFAULT) where the stack cannot be written, or
+    without a restorer, which x86-64 needs.
+    """
+    if restorer is None or not 0 <= frame < TASK_SIZE:
+        raise OSError(errno.EFAULT, "no restorer or no stack")
+    registers = dict(zip(GPRS, cpu.read(GPRS), strict=True))
+    number, error, cr2 = trap or (0, 0, 0)
+    fpstate = (frame + 8 + _FRAME_SIZE + 63) & ~63
+    base, flags, size = altstack
+    context = _SIGCONTEXT.pack(
+        *[registers[name] for name in _CONTEXT_GPRS],
+        USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
+        error, number, mask, cr2, fpstate,
+    )  # fmt: skip
+    memory.write(fpstate, _save_fpu(cpu))
+    head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
+    # Without SA_SIGINFO the siginfo keeps whatever the stack held
+    memory.write(frame, head + context + mask.to_bytes(8, "little") + (siginfo or b""))
+    reset_fp(cpu)
+    cpu.write(
+        {
+            "rip": handler,
+            "rsp": frame,
+            "rdi": signo,
+            "rsi": frame + _SIGINFO,
+            "rdx": frame + _UCONTEXT,
+            "rax": 0,
+            "rflags": registers["rflags"] & ~(_DF | _RF | _TF),
+        }
+    )
+
+
+def pop_frame(cpu: Cpu, memory: SignalMemory, sp: int) -> tuple[int, tuple[int, int, int]]:
+    """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.
+    The mask and the alternate stack (base, flags, size).  Raises OSError(EFAULT) for a bad frame."""
+    frame = sp - 8
+    data = memory.read(frame, _SIGINFO)
+    values = _SIGCONTEXT.unpack_from(data, _MCONTEXT)
+    registers = dict(zip(_CONTEXT_GPRS, values[:18], strict=True))
+    cs, fpstate = values[18], values[26]
+    if cs | 3 != USER_CS or registers["rip"] >= TASK_SIZE:
+        raise OSError(errno.EFAULT, "not a user-mode context")
+    image = memory.read(fpstate, _XSAVE_SIZE) if fpstate else None
+    if image is not None and _FX_HEAD.unpack_from(image)[6] & ~_MXCSR_MASK:
+        raise OSError(errno.EFAULT, "reserved bits in MXCSR")
+    has_header = image is not None and _has_header(image, memory, fpstate)
+    current = cpu.read(("rflags",))[0]
+    registers["rflags"] = (current & ~_USER_FLAGS) | (registers["rflags"] & _USER_FLAGS)
+    if image is None:
+        reset_fp(cpu)
+    else:
+        _load_fpu(cpu, image, int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if has_header else _XFEATURES)
+    cpu.write(registers)
+    _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
+    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size)
+
+
+def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
+    """Whether the magic numbers vouch for an XSAVE header; without them only FXSAVE's part counts."""
+    magic, extended, _features, size = _SW_RESERVED.unpack_from(image, _SW_OFFSET)
+    if magic != _MAGIC1 or not _XSAVE_SIZE <= size <= extended - 4:
+        return False
+    return memory.read(fpstate + size, 4) == _MAGIC2.to_bytes(4, "little")
+
+
+def _save_fpu(cpu: Cpu) -> bytes:
+    """The FP state as XSAVE writes it, with the marks the kernel adds for user space."""
+    fcw, fsw, tags, fop, fip, fdp, mxcsr = cpu.read(_FPU_CONTROL)
+    top = fsw >> 11 & 7
+    abridged = sum(1 << i for i in range(8) if tags >> 2 * i & 3 != 3)
+    parts = [
+        _FX_HEAD.pack(fcw & 0xFFFF, fsw & 0xFFFF, abridged, fop & 0x7FF, fip, fdp, mxcsr & 0xFFFF_FFFF, _MXCSR_MASK)
+    ]
+    parts.append(cpu.read_block(_STACKS[top] + _SSE, 16))
+    parts.append(b"\0" * (_SW_OFFSET - 416))
+    parts.append(_SW_RESERVED.pack(_MAGIC1, _XSAVE_SIZE + 4, _XFEATURES, _XSAVE_SIZE))
+    parts.append(_XFEATURES.to_bytes(8, "little") + b"\0" * 56 + _MAGIC2.to_bytes(4, "little"))
+    return b"".join(parts)
+
+
+def _load_fpu(cpu: Cpu, image: bytes, features: int) -> None:
+    """XRSTOR: components that `features` leaves out get their initial state."""
+    fcw, fsw, abridged, fop, fip, fdp, mxcsr, _ = _FX_HEAD.unpack_from(image)
+    reset_fp(cpu)
+    control = {"mxcsr": mxcsr}
+    if features & 1:
+        top = fsw >> 11 & 7
+        tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1)
+        control.update(fpcw=fcw, fpsw=fsw, fptag=tags, fop=fop, fip=fip, fdp=fdp)
+        cpu.write_block(_STACKS[top], 16, image[32:160])
+    if features & 2:
+        cpu.write_block(_SSE, 16, image[160:416])
+    cpu.write(control)

@@ -1,0 +1,96 @@
+"""The seam between the kernel and whatever executes guest instructions.
+
+An engine is a CPU with a TLB (DESIGN.md section 2).  It runs a register set in a page table until
+something happens and asks its `Supervisor`, the kernel, for a page when it misses.  Nothing here
+knows Unicorn or any guest architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from enum import IntEnum
+from typing import Protocol
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+PAGE_MASK = ~(PAGE_SIZE - 1)
+
+# Access kinds; the same bits are the permissions in the low bits of a page-table entry, and they
+# equal Linux's PROT_READ, PROT_WRITE and PROT_EXEC.
+READ, WRITE, EXEC = 1, 2, 4
+
+PageTable = MutableMapping[int, int]
+"""Virtual page number -> page-table entry: physical address of the frame | permission bits."""
+
+
+class Exit(IntEnum):
+    """Why `Cpu.run` returned."""
+
+    STOPPED = 0  # the supervisor's syscall handler asked for it
+    PREEMPTED = 1  # kick()
+    PAGE_FAULT = 2  # fault_address and fault_access say what was refused
+    ILLEGAL = 3  # undefined instruction
+    TRAP = 4  # a processor exception; `vector` is the architecture's number for it
+
+
+class Supervisor(Protocol):
+    """What an engine needs from the kernel.  Both are called in the middle of `Cpu.run`."""
+
+    def syscall(self) -> int | None:
+        """Serve the call whose registers are in `Cpu.call`; the result, or None to leave `run`."""
+
+    def page_fault(self, address: int, access: int) -> int:
+        """A page-table entry that allows `access` at `address`, or 0 to end `run` with PAGE_FAULT."""
+
+
+class Cpu(Protocol):
+    """One virtual CPU.  Registers are read and written only while `run` is not on the stack, or
+    from within `Supervisor.syscall`."""
+
+    call: bytearray  # number and arguments of the call being served: eight little-endian 64-bit slots
+    fault_address: int
+    fault_access: int
+    vector: int
+    fills: int
+    slices: int
+    flushes: int
+    kicked: bool  # a kick has not been served yet
+
+    def run(self) -> Exit:
+        """Run guest instructions until something happens."""
+
+    def kick(self) -> None:
+        """Make `run` return PREEMPTED soon.  Safe from any thread."""
+
+    def set_page_table(self, pages: PageTable) -> None:
+        """Switch address space: forget every translation."""
+
+    def flush(self) -> None:
+        """Forget cached translations: an entry already handed out was removed or lost a permission."""
+
+    def code_written(self, paddr: int, size: int) -> None:
+        """The kernel wrote into a frame that may hold translated code."""
+
+    def read(self, names: tuple[str, ...]) -> list[int]:
+        """General registers by the architecture's names."""
+
+    def write(self, values: dict[str, int]) -> None:
+        """Set general registers by name."""
+
+    def read_wide(self, name: str, size: int) -> bytes:
+        """A register wider than 64 bits (vector or x87), `size` bytes."""
+
+    def write_wide(self, name: str, data: bytes) -> None:
+        """Set a register wider than 64 bits."""
+
+    def read_block(self, names: tuple[str, ...], size: int) -> bytes:
+        """Several registers, each in `size` bytes (zero where it is narrower), one after the other."""
+
+    def write_block(self, names: tuple[str, ...], size: int, data: bytes) -> None:
+        """Set several registers from what `read_block` gives."""
+
+    def stop(self) -> None:
+        """From within a callback: make `run` return STOPPED at the end of this instruction."""
+
+    def execute(self, code: bytes, registers: dict[str, int]) -> Exit:
+        """Run a few instructions outside any guest, up to the fault that ends them."""

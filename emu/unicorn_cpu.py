@@ -1,0 +1,491 @@
+"""The Unicorn engine: `Cpu` on libunicorn's software MMU, spoken to through ctypes.
+
+The library is called directly, with preallocated buffers, because the binding's wrapper class costs
+more per call than the call itself (docs/measurements.md) and 40 ms to import.  Functions that return
+at once go through PyDLL, which keeps the interpreter lock; only `uc_emu_start` gives it up, so that
+the watcher thread can run while guest code does.
+
+How the machine is put together, and why, is DESIGN.md section 4: the CPU exists before the arena is
+mapped, enters user mode through SYSRET once, and asks for every page through the TLB fill hook.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from ctypes import byref, c_bool, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from importlib.util import find_spec
+from struct import Struct
+from types import ModuleType
+from typing import NamedTuple
+
+from emu.arena import SIZE as ARENA_SIZE
+from emu.arena import Arena
+from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, Supervisor
+
+# unicorn/unicorn.h
+_HOOK_INTR, _HOOK_INSN, _HOOK_INSN_INVALID, _HOOK_TLB_FILL = 1, 2, 1 << 14, 1 << 17
+_MEM_READ = 16  # then WRITE, FETCH: 1 << (kind - 16) is our access bit
+_PROT_ALL = 7
+_TLB_VIRTUAL = 1
+_ERR_OK = 0
+
+
+def _control(kind: int, arguments: int) -> int:
+    """UC_CTL_WRITE(kind, arguments)."""
+    return kind | arguments << 26 | 1 << 30
+
+
+_CTL_CPU_MODEL = _control(7, 1)
+_CTL_TB_REMOVE = _control(9, 2)
+_CTL_TLB_FLUSH = _control(11, 0)
+_CTL_TLB_TYPE = _control(12, 1)
+
+_FIRST_GROWTH = 300  # TLB fills before the first flush that lets it grow
+_INVALIDATION_WINDOW = 1 << 56  # beyond any guest address: identity window used to name frames to the library
+_SCRATCH = 0x10000  # where `execute` puts its instructions
+_NOWHERE = 0x3A5A_9C96_35A8  # an address nobody maps, recognisable in the library's memory
+_ALIAS = 0x1000  # a second, read-only mapping of that page behind it
+_COUNTER = 0x800  # a word in it
+# Of struct uc_struct (uc_priv.h of 2.1.4), which is longer than this: where the fault address may lie,
+# and how far behind it lie the page sizes and `no_exit_request`, which `init_done` follows.
+_STATE_BYTES = 8192
+_GEOMETRY, _GEOMETRY_OFFSET = Struct("=IIQ"), 568
+_SWITCH_OFFSET = 618
+_NO_EXCEPTION = b"\xff\xff\xff\xff"
+
+
+class _TlbEntry(ctypes.Structure):
+    _fields_ = (("paddr", c_uint64), ("perms", c_uint32))
+
+
+_FILL = ctypes.CFUNCTYPE(c_bool, c_void_p, c_uint64, c_int, c_size_t, c_void_p)
+_SYSCALL = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+_INTR = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_void_p)
+_INVALID = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p)
+_IN = ctypes.CFUNCTYPE(c_uint32, c_void_p, c_uint32, c_int, c_void_p)
+_OUT = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_int, c_uint32, c_void_p)
+
+
+def library_path() -> str:
+    """Where the unicorn package keeps its library, found without importing the package."""
+    override = os.environ.get("LIBUNICORN_PATH")
+    name = {"darwin": "libunicorn.2.dylib", "win32": "unicorn.dll"}.get(sys.platform, "libunicorn.so.2")
+    if override:
+        return os.path.join(override, name)
+    spec = find_spec("unicorn")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the Python package 'unicorn' is not installed (pip install 'unicorn>=2.1.4')")
+    return os.path.join(spec.submodule_search_locations[0], "lib", name)
+
+
+class _Batch(NamedTuple):
+    """What the library's batch calls take: register numbers, and a slot of memory for each."""
+
+    ids: ctypes.Array[c_int]
+    slots: ctypes.Array[c_void_p]
+    length: int
+    memory: ctypes.Array[ctypes.c_char]
+    words: Struct
+
+
+class UnicornCpu:
+    """One processor; see `emu.engine.Cpu` for the contract.
+
+    `arch` is a module of `emu.arch`; what it says of the library is in its names that begin with
+    UNICORN.
+    """
+
+    def __init__(self, arch: ModuleType) -> None:
+        path = library_path()
+        slow = ctypes.CDLL(path)
+        self._lib = fast = ctypes.PyDLL(path)
+        self._emu_start = slow.uc_emu_start
+        self._emu_start.argtypes = (c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
+        self._ctl = fast.uc_ctl
+        self._reg_read_batch = fast.uc_reg_read_batch
+        self._reg_write_batch = fast.uc_reg_write_batch
+        self._batches: dict[tuple[tuple[str, ...], int], _Batch] = {}
+        self._reg_write = fast.uc_reg_write
+        self._reg_read = fast.uc_reg_read
+        self._emu_stop = fast.uc_emu_stop
+        self._arch = arch
+        self._ids: dict[str, int] = arch.UNICORN
+
+        handle = c_void_p()
+        self._check(fast.uc_open(*arch.UNICORN_MACHINE, byref(handle)), "uc_open")
+        self._handle = handle
+        self._check(self._ctl(handle, _CTL_CPU_MODEL, c_int(arch.UNICORN_MODEL)), "CPU model")
+        # Setting a control allocates the code buffer; it must lie near the library, so before the arena.
+        self._check(self._ctl(handle, _CTL_TLB_TYPE, c_int(_TLB_VIRTUAL)), "TLB type")
+
+        self.call = bytearray(64)
+        slots = (ctypes.c_char * 64).from_buffer(self.call)
+        base = ctypes.addressof(slots)
+        names = arch.CALL_REGISTERS
+        self._call_count = len(names)
+        self._call_ids = (c_int * len(names))(*(self._ids[name] for name in names))
+        self._call_slots = (c_void_p * len(names))(*(base + 8 * i for i in range(len(names))))
+        self._result = c_uint64()
+        self._result_ref = byref(self._result)
+        self._word = c_uint64()
+        self._word_ref = byref(self._word)
+        self._pc_id = self._ids[arch.PC]
+        self._result_id = self._ids[arch.RESULT]
+
+        self.fault_address = 0
+        self.fault_access = 0
+        self.vector = 0
+        self.fills = self.slices = self.flushes = 0
+        self._pages: PageTable = {}
+        self._exit: Exit | None = None
+        self._error: BaseException | None = None
+        self.kicked = False
+        self._invalidating = False
+        self._booting = False
+        self._stop_on_write = False
+        self._fault_word = c_uint64()
+        self._exception_words: list[int] = []
+        self._port_registers: dict[str, int] | None = None
+        self._since_flush = 0
+        self._flush_at = _FIRST_GROWTH
+        self._grow = False
+        self._supervisor: Supervisor | None = None
+        self._keep: list[object] = [slots]  # what C holds pointers to
+
+    def attach(self, arena: Arena, supervisor: Supervisor) -> None:
+        """Map physical memory, install the hooks and enter user mode."""
+        self._supervisor = supervisor
+        arch = self._arch
+        arena.on_code_write = lambda frame: self.code_written(frame, PAGE_SIZE)
+        memory = c_void_p(arena.memory.address)
+        error = self._lib.uc_mem_map_ptr(self._handle, c_uint64(0), c_uint64(ARENA_SIZE), c_uint32(_PROT_ALL), memory)
+        self._check(error, "uc_mem_map_ptr")
+        self._hook(_HOOK_TLB_FILL, _FILL(self._make_fill()))
+        self._hook(_HOOK_INSN, _SYSCALL(self._make_syscall(supervisor)), c_int(arch.UNICORN_CALL))
+        self._hook(_HOOK_INTR, _INTR(self._on_interrupt))
+        self._hook(_HOOK_INSN_INVALID, _INVALID(self._on_invalid))
+        for instruction in arch.UNICORN_PORT_READ:
+            self._hook(_HOOK_INSN, _IN(self._on_in), c_int(instruction))
+        for instruction in arch.UNICORN_PORT_WRITE:
+            self._hook(_HOOK_INSN, _OUT(self._on_out), c_int(instruction))
+        self._scratch = arena.alloc()
+        self._scratch_view = arena.view(self._scratch, PAGE_SIZE)
+        self._learn(arch.enter_user_mode(self, _NOWHERE))
+
+    def _learn(self, fault_reached: bool) -> None:
+        """Find what the library keeps to itself, each by provoking what it records, and have it stop
+        between instructions only.
+
+        The exact address of a refused access (the fill hook is told the page only), and the exception
+        in flight, which has to be cleared after every exception or the next becomes a double fault.
+        """
+        assert self._handle.value is not None
+        state = ctypes.string_at(self._handle.value, _STATE_BYTES)
+        at = state.find(_NOWHERE.to_bytes(8, sys.byteorder)) if fault_reached else -1
+        if at < 0:
+            raise RuntimeError("libunicorn does not say where a fault was; version 2.1.4 does")
+        self._fault_word = c_uint64.from_address(self._handle.value + at)
+        size = self._lib.uc_context_size(self._handle)
+        context = c_void_p()
+        self._check(self._lib.uc_context_alloc(self._handle, byref(context)), "uc_context_alloc")
+        self._context = context
+        self._lib.uc_context_save(self._handle, context)
+        assert context.value is not None
+        before = ctypes.string_at(context.value, size)
+        self.execute(self._arch.PRIVILEGED, {})
+        self._lib.uc_context_save(self._handle, context)
+        after = ctypes.string_at(context.value, size)
+        raised = self.vector.to_bytes(4, sys.byteorder)
+        for at in range(0, size - 3, 4):
+            if before[at : at + 4] == _NO_EXCEPTION and after[at : at + 4] == raised:
+                self._exception_words.append(context.value + at)
+        self._clear_exception()
+        self._keep_blocks_whole()
+
+    def _keep_blocks_whole(self) -> None:
+        """Have requests to stop seen where a block begins, and only there.
+
+        The library also looks after every memory access, in the middle of an instruction, and then
+        leaves with the program counter at that instruction: one that reads, changes and writes back
+        (`inc [mem]`) is executed twice.  Its own switch against that, meant for Arm's IT blocks
+        (`no_exit_request`), lies at a fixed distance behind the fault address; it is used only if all
+        that lies between looks as it must, and an experiment shows that it works.  It also saves a
+        call per access, a third of the time of a shell loop.
+        """
+        fault_word = ctypes.addressof(self._fault_word)
+        geometry = ctypes.string_at(fault_word + _GEOMETRY_OFFSET, _GEOMETRY.size)
+        page_size, page_align, host_page = _GEOMETRY.unpack(geometry)
+        switch = fault_word + _SWITCH_OFFSET
+        is_off, initialised = ctypes.string_at(switch, 2)
+        found = (page_size, page_align, is_off, initialised)
+        if found == (PAGE_SIZE, PAGE_SIZE - 1, 0, 1) and host_page >= PAGE_SIZE:
+            ctypes.memset(switch, 1, 1)
+        self._scratch_view[_COUNTER : _COUNTER + 8] = bytes(8)
+        code, register = self._arch.INCREMENT
+        self._stop_on_write = True
+        self.execute(code + self._arch.PRIVILEGED, {register: _SCRATCH + _ALIAS + _COUNTER})
+        self._stop_on_write = False
+        if self._scratch_view[_COUNTER] != 1:
+            raise RuntimeError("libunicorn cannot be stopped between instructions; version 2.1.4 can")
+
+    def _clear_exception(self) -> None:
+        if self._exception_words:
+            self._lib.uc_context_save(self._handle, self._context)
+            for word in self._exception_words:
+                ctypes.memmove(word, _NO_EXCEPTION, 4)
+            self._lib.uc_context_restore(self._handle, self._context)
+
+    def execute(self, code: bytes, registers: dict[str, int]) -> Exit:
+        """Run a few instructions in a page of their own, up to the fault that ends them."""
+        pages = self._pages
+        self._pages = {
+            _SCRATCH >> PAGE_SHIFT: self._scratch | READ | EXEC,
+            _SCRATCH + _ALIAS >> PAGE_SHIFT: self._scratch | READ,
+        }
+        self._scratch_view[: len(code)] = code
+        self.code_written(self._scratch, PAGE_SIZE)
+        self.write({**registers, self._arch.PC: _SCRATCH})
+        self._booting = True
+        try:
+            return self.run()
+        finally:
+            self._booting = False
+            self.set_page_table(pages)
+
+    def _hook(self, kind: int, callback: object, *instruction: c_int) -> None:
+        hook = c_size_t()
+        self._keep.append(callback)
+        error = self._lib.uc_hook_add(
+            self._handle, byref(hook), c_int(kind), callback, c_void_p(), c_uint64(1), c_uint64(0), *instruction
+        )
+        self._check(error, "uc_hook_add")
+
+    def _check(self, error: int, what: str) -> None:
+        if error != _ERR_OK:
+            raise RuntimeError(f"libunicorn: {what} failed with error {error}")
+
+    # The callbacks
+
+    def _make_fill(self) -> Callable[[int, int, int, int, int], bool]:
+        """The TLB fill hook, a closure so that the hot names are cells and not attributes."""
+        entries: dict[int, _TlbEntry] = {}
+        from_address = _TlbEntry.from_address
+
+        def fill(_handle: int, address: int, kind: int, where: int, _user: int) -> bool:
+            try:
+                access = 1 << (kind - _MEM_READ)
+                entry = self._pages.get(address >> PAGE_SHIFT, 0)
+                if not entry & access:
+                    entry = self._miss(address, access)
+                    if not entry:
+                        return False
+                slot = entries.get(where)
+                if slot is None:  # the library passes a local of its own: a few distinct addresses in all
+                    slot = entries[where] = from_address(where)
+                # Both fields are masked by the library: the entry's low bits are its permissions.
+                slot.paddr = slot.perms = entry
+                self.fills += 1
+                self._since_flush = since = self._since_flush + 1
+                if since == self._flush_at:
+                    self._grow = True
+                    self._emu_stop(self._handle)
+                return True
+            except BaseException as error:
+                self._fail(error)
+                return False
+
+        return fill
+
+    def _miss(self, address: int, access: int) -> int:
+        if self._invalidating:
+            return (address - _INVALIDATION_WINDOW) | EXEC
+        entry = 0
+        if not self._booting:
+            assert self._supervisor is not None
+            entry = self._supervisor.page_fault(address, access)
+        elif self._stop_on_write and access == WRITE:
+            self._emu_stop(self._handle)
+            return self._scratch | READ | WRITE
+        if not entry:
+            self._exit = Exit.PAGE_FAULT
+            self.fault_address = address
+            self.fault_access = access
+        return entry
+
+    def _make_syscall(self, supervisor: Supervisor) -> Callable[[int, int], None]:
+        handle, ids, slots, count = self._handle, self._call_ids, self._call_slots, self._call_count
+        read, write, stop = self._reg_read_batch, self._reg_write, self._emu_stop
+        serve = supervisor.syscall
+        result_id, result, result_ref = self._result_id, self._result, self._result_ref
+
+        def syscall(_handle: int, _user: int) -> None:
+            try:
+                read(handle, ids, slots, count)
+                value = serve()
+                if value is not None:
+                    result.value = value
+                    write(handle, result_id, result_ref)
+                else:
+                    self._exit = Exit.STOPPED
+                    stop(handle)
+            except BaseException as error:
+                self._fail(error)
+
+        return syscall
+
+    def _on_interrupt(self, _handle: int, vector: int, _user: int) -> None:
+        self._exit = Exit.TRAP
+        self.vector = vector
+        self._emu_stop(self._handle)
+
+    def _on_invalid(self, _handle: int, _user: int) -> bool:
+        self._exit = Exit.ILLEGAL
+        return False
+
+    def _on_port(self) -> None:
+        """Port I/O by an unprivileged program is a general protection fault the library lets through.
+
+        The rest of the block is run all the same, so the registers are put back afterwards; what it
+        stores stays stored.
+        """
+        if self._port_registers is None:
+            names = self._arch.GPRS
+            self._port_registers = dict(zip(names, self.read(names), strict=True))
+        self._emu_stop(self._handle)
+
+    def _on_in(self, _handle: int, _port: int, _size: int, _user: int) -> int:
+        self._on_port()
+        return 0
+
+    def _on_out(self, _handle: int, _port: int, _size: int, _value: int, _user: int) -> None:
+        self._on_port()
+
+    def _fail(self, error: BaseException) -> None:
+        """An exception must not cross C: keep it and raise it again from `run`."""
+        self._error = error
+        self._exit = Exit.STOPPED
+        self._emu_stop(self._handle)
+
+    # Running
+
+    def run(self) -> Exit:
+        start, handle, word, word_ref = self._emu_start, self._handle, self._word, self._word_ref
+        self.slices += 1
+        while True:
+            if self.kicked:
+                self.kicked = False
+                return Exit.PREEMPTED
+            self._exit = None
+            self._reg_read(handle, self._pc_id, word_ref)
+            status = start(handle, word.value, 0, 0, 0)
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            reason = self._exit
+            if self._grow:
+                self._grow = False
+                self._flush_at *= 2
+                self.flush()
+            if self._port_registers is not None:
+                registers, self._port_registers = self._port_registers, None
+                self._clear_exception()  # the rest of the block may have raised one
+                self.write(registers)
+                self.vector = self._arch.VECTOR_PROTECTION
+                return Exit.TRAP
+            if reason is Exit.PAGE_FAULT:
+                self.fault_address = self._fault_word.value
+                return reason
+            if reason is Exit.TRAP:
+                self._clear_exception()
+                return reason
+            if reason is not None:
+                return reason
+            self._reg_read(handle, self._pc_id, word_ref)
+            if word.value == 0 and not self.kicked:
+                # `until` is 0: the library stops there before it fetches.
+                if self._pages.get(0, 0) & EXEC:
+                    raise RuntimeError("code mapped at address 0 cannot be run by this engine")
+                self.fault_address, self.fault_access = 0, EXEC
+                return Exit.PAGE_FAULT
+            if status != _ERR_OK:
+                raise RuntimeError(f"libunicorn stopped with error {status} at {word.value:#x}")
+
+    def kick(self) -> None:
+        # Lost if the library is just about to start: whoever kicks does it again until served.
+        self.kicked = True
+        self._emu_stop(self._handle)
+
+    def kick_again(self) -> None:
+        if self.kicked:
+            self._emu_stop(self._handle)
+
+    def stop(self) -> None:
+        self._exit = Exit.STOPPED
+        self._emu_stop(self._handle)
+
+    # Translations
+
+    def set_page_table(self, pages: PageTable) -> None:
+        self._pages = pages
+        self._flush_at = _FIRST_GROWTH
+        self.flush()
+
+    def flush(self) -> None:
+        self.flushes += 1
+        self._since_flush = 0
+        self._ctl(self._handle, _CTL_TLB_FLUSH)
+
+    def code_written(self, paddr: int, size: int) -> None:
+        start = _INVALIDATION_WINDOW + paddr
+        self._invalidating = True
+        try:
+            self._ctl(self._handle, _CTL_TB_REMOVE, c_uint64(start), c_uint64(start + size))
+        finally:
+            self._invalidating = False
+        self.flush()  # the window's translation must not stay for the guest to use
+
+    # Registers
+
+    def _batch(self, names: tuple[str, ...], size: int) -> _Batch:
+        """The C arrays for these registers, made once: the kernel reads the same few sets over and over."""
+        batch = self._batches.get((names, size))
+        if batch is None:
+            count = len(names)
+            memory = (ctypes.c_char * (count * size))()
+            base = ctypes.addressof(memory)
+            ids = (c_int * count)(*[self._ids[name] for name in names])
+            slots = (c_void_p * count)(*[base + size * i for i in range(count)])
+            batch = self._batches[names, size] = _Batch(ids, slots, count, memory, Struct(f"<{count}Q"))
+        return batch
+
+    def read(self, names: tuple[str, ...]) -> list[int]:
+        batch = self._batch(names, 8)
+        self._check(self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length), "reading registers")
+        return list(batch.words.unpack(batch.memory))
+
+    def write(self, values: dict[str, int]) -> None:
+        batch = self._batch(tuple(values), 8)
+        batch.words.pack_into(batch.memory, 0, *[value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()])
+        self._check(self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length), "writing registers")
+
+    def read_block(self, names: tuple[str, ...], size: int) -> bytes:
+        batch = self._batch(names, size)
+        self._check(self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length), "reading registers")
+        return batch.memory.raw
+
+    def write_block(self, names: tuple[str, ...], size: int, data: bytes) -> None:
+        batch = self._batch(names, size)
+        batch.memory.raw = data
+        self._check(self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length), "writing registers")
+
+    def read_wide(self, name: str, size: int) -> bytes:
+        buffer = ctypes.create_string_buffer(max(size, 16))
+        self._check(self._reg_read(self._handle, self._ids[name], buffer), f"reading {name}")
+        return buffer.raw[:size]
+
+    def write_wide(self, name: str, data: bytes) -> None:
+        buffer = ctypes.create_string_buffer(data, max(len(data), 16))
+        self._check(self._reg_write(self._handle, self._ids[name], buffer), f"writing {name}")

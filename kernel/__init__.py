@@ -1,0 +1,1 @@
+"""The Linux personality: tasks, address spaces, exec, signals, scheduling and time."""

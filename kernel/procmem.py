@@ -1,0 +1,152 @@
+"""/proc/PID/mem and /proc/PID/pagemap: an address space as a file (proc_pid_mem(5), proc_pid_pagemap(5))."""
+
+from __future__ import annotations
+
+import errno
+from stat import S_IFREG
+from typing import TYPE_CHECKING
+
+from emu.engine import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ
+from vfs.file import SEEK_CUR, SEEK_SET, File
+from vfs.pseudofs import Owner, PseudoNode, fill
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+    from vfs.pages import Spans
+
+
+class MemFile(File):
+    """/proc/PID/mem: the address space, by address.  Reading ignores protection, as ptrace does."""
+
+    __slots__ = ("offset", "task")
+
+    seekable = True
+
+    def __init__(self, node: PidFile, flags: int, name: bytes) -> None:
+        super().__init__(node, flags, name)
+        self.task = node.task
+        self.offset = 0
+
+    def read(self, spans: Spans) -> int:
+        count = self.pread(spans, self.offset)
+        self.offset += count
+        return count
+
+    def write(self, spans: Spans) -> int:
+        count = self.pwrite(spans, self.offset)
+        self.offset += count
+        return count
+
+    def pread(self, spans: Spans, offset: int) -> int:
+        if self.task.exit_status is not None:
+            return 0
+        wanted = sum(map(len, spans))
+        parts: list[bytes] = []
+        while wanted:
+            size = min(wanted, PAGE_SIZE - offset % PAGE_SIZE)
+            part = self.peek(offset, size)
+            if part is None:
+                if not parts:
+                    raise OSError(errno.EIO, "not mapped")
+                break
+            parts.append(part)
+            offset += size
+            wanted -= size
+        return fill(spans, b"".join(parts))
+
+    def peek(self, address: int, size: int) -> bytes | None:
+        """Bytes within one page, None if nothing is mapped there."""
+        mm = self.task.mm
+        vma = mm.find(address)
+        if vma is None:
+            return None
+        if vma.prot & READ:
+            try:
+                return mm.read(address, size)
+            except OSError:
+                return None
+        entry = mm.pages.get(address >> PAGE_SHIFT)
+        if entry is not None:
+            frame = entry & PAGE_MASK
+        elif vma.pages is not None:
+            try:
+                frame = vma.pages.frame(vma.index(address))
+            except OSError:
+                return None
+        else:
+            return bytes(size)
+        return bytes(mm.arena.view(frame + address % PAGE_SIZE, size))
+
+    def pwrite(self, spans: Spans, offset: int) -> int:
+        mm = self.task.mm
+        done = 0
+        for span in spans:
+            at = 0
+            while at < len(span):
+                size = min(len(span) - at, PAGE_SIZE - (offset + done) % PAGE_SIZE)
+                try:
+                    mm.write(offset + done, span[at : at + size])
+                except OSError:
+                    if done:
+                        return done
+                    raise OSError(errno.EIO, "not mapped, or not writable") from None
+                at += size
+                done += size
+        return done
+
+    def seek(self, offset: int, whence: int) -> int:
+        if whence == SEEK_CUR:
+            offset += self.offset
+        elif whence != SEEK_SET:
+            raise OSError(errno.EINVAL, "bad whence")
+        self.offset = offset & (1 << 64) - 1
+        return offset
+
+
+class PagemapFile(MemFile):
+    """/proc/PID/pagemap: a 64-bit word per page.  Frame numbers read as zero, as they do on Linux
+    without CAP_SYS_ADMIN: the guest's physical memory is nobody's business."""
+
+    __slots__ = ()
+
+    PRESENT, OF_FILE, EXCLUSIVE = 1 << 63, 1 << 61, 1 << 56
+
+    def pread(self, spans: Spans, offset: int) -> int:
+        wanted = sum(map(len, spans))
+        if offset % 8 or wanted % 8:
+            raise OSError(errno.EINVAL, "not whole words")
+        mm = self.task.mm
+        first = offset // 8
+        last = min(first + wanted // 8, mm.task_size >> PAGE_SHIFT)
+        words = []
+        for number in range(first, last):
+            entry = mm.pages.get(number)
+            word = 0
+            if entry is not None:
+                word = self.PRESENT
+                vma = mm.find(number << PAGE_SHIFT)
+                frame = entry & PAGE_MASK
+                if vma is not None and vma.pages is not None:
+                    cached = vma.pages.pages.get(vma.index(number << PAGE_SHIFT)) == frame
+                    word |= self.OF_FILE if cached else self.EXCLUSIVE
+                elif frame != mm.kernel.zero_frame and not mm.arena.shared(frame):
+                    word |= self.EXCLUSIVE
+            words.append(word.to_bytes(8, "little"))
+        return fill(spans, b"".join(words))
+
+    def pwrite(self, spans: Spans, offset: int) -> int:
+        raise OSError(errno.EINVAL, "read-only")
+
+
+class PidFile(PseudoNode):
+    """A node of /proc/PID that opens as a `MemFile` of some kind."""
+
+    __slots__ = ("handle", "task")
+
+    def __init__(self, task: Task, mode: int, handle: type[MemFile], owner: Owner) -> None:
+        super().__init__(S_IFREG | mode, owner)
+        self.task = task
+        self.handle = handle
+
+    def open(self, flags: int, name: bytes) -> File:
+        return self.handle(self, flags, name)

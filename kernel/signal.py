@@ -1,0 +1,643 @@
+"""Signals: Linux's ``sighand_struct``, ``signal_struct`` and pending sets, and their delivery (signal(7)).
+
+A signal set is an int, bit n-1 for signal n.  `send` makes a signal pending and asks its task to look
+(`Task.pending_work`); the kernel loop then calls `deliver`, which acts on every signal that can be
+delivered now: ignores it, stops or ends the process, or builds a handler's frame.  Numbers are those
+of asm-generic/signal.h.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from kernel import hostsignals, siginfo
+from kernel.cred import CAP_KILL
+from kernel.siginfo import SigInfo
+from kernel.task import Interrupted
+from vfs.wait import WaitQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel.itimer import IntervalTimer
+    from kernel.task import Task
+
+SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE = 1, 2, 3, 4, 5, 6, 7, 8
+SIGKILL, SIGUSR1, SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT = 9, 10, 11, 12, 13, 14, 15, 16
+SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGXCPU = 17, 18, 19, 20, 21, 22, 23, 24
+SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGSYS, SIGRTMIN = 25, 26, 27, 28, 29, 30, 31, 32
+NSIG = 64
+
+SIG_DFL, SIG_IGN = 0, 1
+SA_NOCLDSTOP, SA_NOCLDWAIT, SA_SIGINFO, SA_UNSUPPORTED, SA_EXPOSE_TAGBITS = 1, 2, 4, 0x400, 0x800
+SA_RESTORER, SA_ONSTACK, SA_RESTART, SA_NODEFER, SA_RESETHAND = (
+    0x0400_0000, 0x0800_0000, 0x1000_0000, 0x4000_0000, 0x8000_0000,
+)  # fmt: skip
+SS_ONSTACK, SS_DISABLE, SS_AUTODISARM = 1, 2, 1 << 31
+
+RLIMIT_SIGPENDING = 11
+
+
+def sigset(*signals: int) -> int:
+    """The set of these signals."""
+    mask = 0
+    for signo in signals:
+        mask |= 1 << (signo - 1)
+    return mask
+
+
+ALL = (1 << NSIG) - 1
+UNBLOCKABLE = sigset(SIGKILL, SIGSTOP)
+SYNCHRONOUS = sigset(SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS)
+DEFAULT_STOP = sigset(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
+DEFAULT_IGNORE = sigset(SIGCONT, SIGCHLD, SIGWINCH, SIGURG)
+
+
+class SigAction:
+    """struct sigaction, never changed.  `handler` is SIG_DFL, SIG_IGN or an address in the guest."""
+
+    __slots__ = ("flags", "handler", "mask", "restorer")
+
+    def __init__(self, handler: int = SIG_DFL, flags: int = 0, restorer: int = 0, mask: int = 0) -> None:
+        self.handler = handler
+        self.flags = flags
+        self.restorer = restorer
+        self.mask = mask
+
+    def without_handler(self) -> SigAction:
+        """The same with the default action (SA_RESETHAND)."""
+        return SigAction(SIG_DFL, self.flags, self.restorer, self.mask)
+
+
+_DEFAULT = SigAction()
+_IGNORED = SigAction(SIG_IGN)
+
+
+class SigHand:
+    """struct sighand_struct: what the threads of a process do about each signal."""
+
+    __slots__ = ("actions", "arrived")
+
+    def __init__(self) -> None:
+        self.actions = [_DEFAULT] * (NSIG + 1)  # by signal number
+        self.arrived = WaitQueue()  # signalfd_wqh: woken by every signal that becomes pending
+
+
+class Pending:
+    """struct sigpending: a set, and what came with each signal, in order of arrival."""
+
+    __slots__ = ("mask", "queue")
+
+    def __init__(self) -> None:
+        self.mask = 0
+        self.queue: list[SigInfo] = []
+
+    def collect(self, signo: int) -> SigInfo:
+        """Take the oldest `signo` (collect_signal).  One that had no room in the queue has no sender."""
+        found = None
+        more = False
+        for info in self.queue:
+            if info.signo == signo:
+                if found is not None:
+                    more = True
+                    break
+                found = info
+        if not more:
+            self.mask &= ~(1 << (signo - 1))
+        if found is None:
+            return siginfo.user(signo, 0, 0)
+        self.queue.remove(found)
+        return found
+
+    def flush(self, mask: int) -> None:
+        """Forget these signals (flush_sigqueue_mask)."""
+        if self.mask & mask:
+            self.mask &= ~mask
+            self.queue = [info for info in self.queue if not mask >> (info.signo - 1) & 1]
+
+
+class SignalStruct:
+    """struct signal_struct: what is pending for a process as a whole, and its interval timers."""
+
+    __slots__ = ("itimers", "pending")
+
+    def __init__(self) -> None:
+        self.pending = Pending()
+        self.itimers: dict[int, IntervalTimer] = {}  # by ITIMER_*
+
+
+class AltStack:
+    """sigaltstack(2), with the flags as the guest set them."""
+
+    __slots__ = ("base", "flags", "size")
+
+    def __init__(self, base: int = 0, size: int = 0, flags: int = SS_DISABLE) -> None:
+        self.base = base
+        self.size = size
+        self.flags = flags
+
+    def holds(self, sp: int) -> bool:
+        """Whether `sp` lies on the stack (__on_sig_stack): it grows down, so its base is outside."""
+        return self.base < sp <= self.base + self.size
+
+    def in_use(self, sp: int) -> bool:
+        """on_sig_stack: a stack that disarms itself is never seen in use."""
+        return not self.flags & SS_AUTODISARM and self.holds(sp)
+
+    def status(self, sp: int) -> int:
+        """sas_ss_flags: SS_DISABLE, SS_ONSTACK or 0 (free)."""
+        if not self.size:
+            return SS_DISABLE
+        return SS_ONSTACK if self.in_use(sp) else 0
+
+    def reset(self) -> None:
+        """sas_ss_reset."""
+        self.base = self.size = 0
+        self.flags = SS_DISABLE
+
+
+class InterruptedCall:
+    """A call that a signal broke off: its number, the address of its instruction, the first argument
+    (which shares a register with the result on some machines) and its rule in the call table."""
+
+    __slots__ = ("first", "number", "pc", "rule")
+
+    def __init__(self, number: int, pc: int, first: int, rule: str) -> None:
+        self.number = number
+        self.pc = pc
+        self.first = first
+        self.rule = rule  # "sys", "nohand", "block" or "never"
+
+
+class SignalState:
+    """The signal part of task_struct."""
+
+    __slots__ = (
+        "altstack", "blocked", "hand", "interrupted", "pending", "real_blocked", "restart_block", "returning",
+        "saved_mask", "shared", "trap",
+    )  # fmt: skip
+
+    def __init__(self, hand: SigHand | None = None, shared: SignalStruct | None = None) -> None:
+        self.hand = hand or SigHand()
+        self.shared = shared or SignalStruct()
+        self.pending = Pending()
+        self.blocked = 0
+        self.real_blocked = 0  # rt_sigtimedwait unblocks what it waits for; these still count as blocked
+        self.saved_mask: int | None = None
+        self.altstack = AltStack()
+        # The arch's description of the last fault, kept because later frames show it too (thread.trap_nr)
+        self.trap: Any = None
+        self.interrupted: InterruptedCall | None = None
+        # rt_sigreturn was called: the registers can be replaced once the CPU has left the call
+        self.returning = False
+        # How to go on with a call that has a deadline (struct restart_block); set just before the call
+        # lets Interrupted pass.
+        self.restart_block: Callable[[Task], Any] | None = None
+
+    @property
+    def actions(self) -> list[SigAction]:
+        return self.hand.actions
+
+    @property
+    def deliverable(self) -> int:
+        """The pending signals that are not blocked."""
+        return (self.pending.mask | self.shared.pending.mask) & ~self.blocked
+
+    def set_saved_mask(self, mask: int) -> None:
+        """The mask to put back when the call at hand is over (set_restore_sigmask): ppoll, pselect6 and
+        sigsuspend, which block other signals while they wait.  A handler's frame restores this one."""
+        self.saved_mask = mask
+
+    def dequeue(self, mask: int) -> SigInfo | None:
+        """Take the next pending signal that is not in `mask`, in Linux's order: faults of this task,
+        then its own signals before those of the process, lowest number first."""
+        pending = self.pending
+        if pending.mask & SYNCHRONOUS & ~mask:
+            for info in pending.queue:
+                bit = 1 << (info.signo - 1)
+                if bit & SYNCHRONOUS & ~mask and info.code > 0:
+                    return pending.collect(info.signo)
+        for pending in (self.pending, self.shared.pending):
+            ready = pending.mask & ~mask
+            if ready:
+                ready = ready & SYNCHRONOUS or ready
+                return pending.collect((ready & -ready).bit_length())
+        return None
+
+    def on_exec(self) -> None:
+        """What execve(2) does: handlers become defaults, ignored stays ignored, no alternate stack."""
+        actions = [_IGNORED if action.handler == SIG_IGN else _DEFAULT for action in self.actions]
+        self.hand = SigHand()
+        self.hand.actions[:] = actions
+        self.altstack.reset()
+        self.restart_block = None
+
+    def fork(self) -> SignalState:
+        """The state of a new process: a copy of actions, mask and alternate stack, nothing pending."""
+        hand = SigHand()
+        hand.actions[:] = self.actions
+        child = SignalState(hand)
+        child.blocked = self.blocked
+        child.altstack = AltStack(self.altstack.base, self.altstack.size, self.altstack.flags)
+        return child
+
+
+def restore_saved_mask(task: Task) -> None:
+    """restore_saved_sigmask_unless(interrupted), its first half: the call is over and no signal ended it,
+    so the mask goes back at once."""
+    state = task.signals
+    if state.saved_mask is not None:
+        mask, state.saved_mask = state.saved_mask, None
+        set_blocked(task, mask)
+
+
+# Sending
+
+
+def may_signal(sender: Task, target: Task, signo: int) -> bool:
+    """kill_ok_by_cred and the exception for SIGCONT in one's own session (kill(2))."""
+    me, other = sender.cred, target.cred
+    return (
+        sender.tgid == target.tgid
+        or me.euid in (other.suid, other.uid)
+        or me.uid in (other.suid, other.uid)
+        or bool(me.cap_effective >> CAP_KILL & 1)
+        or (signo == SIGCONT and sender.sid == target.sid)
+    )
+
+
+def _threads(task: Task) -> list[Task]:
+    return [other for other in task.kernel.tasks.values() if other.tgid == task.tgid]
+
+
+def _ignored(state: SignalState, signo: int) -> bool:
+    """sig_ignored: a blocked signal is kept, for its action may be changed before it is unblocked."""
+    if (state.blocked | state.real_blocked) >> (signo - 1) & 1:
+        return False
+    handler = state.actions[signo].handler
+    return handler == SIG_IGN or (handler == SIG_DFL and bool(DEFAULT_IGNORE >> (signo - 1) & 1))
+
+
+def queued_by(task: Task) -> int:
+    """How many signals the task's user has queued (user_struct.sigpending)."""
+    uid = task.cred.uid
+    count = 0
+    shared: set[int] = set()
+    for other in task.kernel.tasks.values():
+        if other.cred.uid == uid:
+            state = other.signals
+            count += len(state.pending.queue)
+            if id(state.shared) not in shared:
+                shared.add(id(state.shared))
+                count += len(state.shared.pending.queue)
+    return count
+
+
+def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
+    """Make a signal pending for a process, or one thread of it (send_signal_locked).
+
+    Raises OSError(EAGAIN) when a real-time signal that must not lose its data has no room
+    (RLIMIT_SIGPENDING).
+    """
+    signo = info.signo
+    state = task.signals
+    bit = 1 << (signo - 1)
+    if task.exit_status is not None:
+        return
+    if bit & DEFAULT_STOP:
+        _flush(task, sigset(SIGCONT))
+    elif signo == SIGCONT:
+        _flush(task, DEFAULT_STOP)
+    if _ignored(state, signo):
+        return
+    pending = state.pending if to_thread else state.shared.pending
+    if signo < SIGRTMIN and pending.mask & bit:
+        return
+    room = True
+    if signo >= SIGRTMIN or info.code < 0:
+        limit = task.rlimits.get(RLIMIT_SIGPENDING)
+        room = limit is None or queued_by(task) < limit[0]
+        if not room and signo >= SIGRTMIN and info.code != siginfo.SI_USER:
+            raise OSError(errno.EAGAIN, "too many signals queued")
+    if room:
+        pending.queue.append(info)
+    pending.mask |= bit
+    if to_thread:
+        _notify(task, bit)
+    else:
+        _choose_thread(task, bit)
+    state.hand.arrived.wake()
+
+
+def _flush(task: Task, mask: int) -> None:
+    task.signals.shared.pending.flush(mask)
+    for thread in _threads(task):
+        thread.signals.pending.flush(mask)
+
+
+def _notify(task: Task, bit: int) -> None:
+    """signal_wake_up: have the task look, whatever it is doing."""
+    if bit & ~task.signals.blocked:
+        task.pending_work = True
+        task.kernel.signal_wake_up(task)
+
+
+def _choose_thread(task: Task, bit: int) -> None:
+    """complete_signal: the main thread if it can take it, else any that can."""
+    if bit & ~task.signals.blocked:
+        _notify(task, bit)
+        return
+    for thread in _threads(task):
+        if bit & ~thread.signals.blocked:
+            _notify(thread, bit)
+            return
+
+
+def kill(sender: Task, pid: int, info: SigInfo | None, signo: int) -> None:
+    """kill(2): to a process (pid > 0), the sender's process group (0), everybody else (-1) or a group.
+    `info` None only checks.  Raises OSError ESRCH, EPERM, EINVAL, EAGAIN."""
+    tasks = sender.kernel.tasks
+    if pid > 0:
+        target = tasks.get(pid)
+        if target is None:
+            raise OSError(errno.ESRCH, "no such process")
+        _permit(sender, target, signo)
+        if info is not None:
+            send(target, info)
+        return
+    if pid == -1:
+        targets = [task for task in tasks.values() if task.tid == task.tgid != sender.tgid and task.tgid > 1]
+    else:
+        group = -pid or sender.pgid
+        targets = [task for task in tasks.values() if task.tid == task.tgid and task.pgid == group]
+    if not targets:
+        raise OSError(errno.ESRCH, "no such process")
+    failure: OSError | None = None
+    sent = False
+    for target in targets:
+        try:
+            _permit(sender, target, signo)
+            if info is not None:
+                send(target, info)
+            sent = True
+        except OSError as error:
+            failure = error
+    if failure is not None and not sent:
+        raise failure
+
+
+def kill_thread(sender: Task, tgid: int | None, tid: int, info: SigInfo | None, signo: int) -> None:
+    """tgkill(2), or with `tgid` None tkill(2).  Raises OSError ESRCH, EPERM, EINVAL, EAGAIN."""
+    target = sender.kernel.tasks.get(tid)
+    if target is None or tgid not in (None, target.tgid):
+        raise OSError(errno.ESRCH, "no such thread")
+    _permit(sender, target, signo)
+    if info is not None:
+        send(target, info, to_thread=True)
+
+
+def _permit(sender: Task, target: Task, signo: int) -> None:
+    if not 0 <= signo <= NSIG:
+        raise OSError(errno.EINVAL, "no such signal")
+    if not may_signal(sender, target, signo):
+        raise OSError(errno.EPERM, "not the sender's process")
+
+
+async def timed_wait(task: Task, these: int, timeout_ns: int | None) -> SigInfo:
+    """rt_sigtimedwait(2): take one of `these` when it arrives.  Raises OSError EAGAIN (time-out), EINTR (an
+    other signal was handled)."""
+    state = task.signals
+    others = ~(these & ~UNBLOCKABLE)
+    state.real_blocked = state.blocked
+    state.blocked &= others
+    try:
+        deadline = None if timeout_ns is None else task.kernel.clock.monotonic_ns() + timeout_ns
+        while True:
+            left = None if deadline is None else max(deadline - task.kernel.clock.monotonic_ns(), 0)
+            in_time = await task.wait(timeout_ns=left)
+            info = state.dequeue(others)
+            if info is not None:
+                return info
+            if not in_time:
+                raise OSError(errno.EAGAIN, "no signal in time")
+    except Interrupted:
+        info = state.dequeue(others)
+        if info is None:
+            raise
+        return info
+    finally:
+        set_blocked(task, state.real_blocked)
+        state.real_blocked = 0
+
+
+def force_signal(
+    task: Task, signo: int, code: int = siginfo.SI_KERNEL, addr: int = 0, *, trap: Any = None, fatal: bool = False
+) -> None:
+    """A signal that cannot be refused (force_sig_fault): if it is blocked or ignored, or `fatal`, its
+    action becomes the default, which ends the process."""
+    state = task.signals
+    action = state.actions[signo]
+    bit = 1 << (signo - 1)
+    if fatal or state.blocked & bit or action.handler == SIG_IGN:
+        state.actions[signo] = action.without_handler()
+        state.blocked &= ~bit
+    if trap is not None:
+        state.trap = trap
+    send(task, siginfo.fault(signo, code, addr), to_thread=True)
+
+
+def set_blocked(task: Task, mask: int) -> None:
+    """Change the mask of blocked signals (set_current_blocked)."""
+    state = task.signals
+    state.blocked = mask & ~UNBLOCKABLE
+    if state.deliverable:
+        task.pending_work = True
+
+
+def set_action(task: Task, signo: int, action: SigAction | None) -> SigAction:
+    """sigaction(2): the old action; with a new one, pending signals it ignores are forgotten.
+    Raises OSError(EINVAL)."""
+    if not 1 <= signo <= NSIG or (action is not None and signo in (SIGKILL, SIGSTOP)):
+        raise OSError(errno.EINVAL, "no such signal, or one whose action is fixed")
+    state = task.signals
+    old = state.actions[signo]
+    if action is not None:
+        state.actions[signo] = action
+        ignores = action.handler == SIG_IGN
+        if ignores or (action.handler == SIG_DFL and DEFAULT_IGNORE >> (signo - 1) & 1):
+            _flush(task, 1 << (signo - 1))
+        hosts = task.kernel.host_signals
+        if hosts is not None:
+            hosts.follow(signo, action.handler)
+    return old
+
+
+def set_altstack(task: Task, sp: int, base: int, size: int, flags: int, minimum: int) -> None:
+    """sigaltstack(2).  Raises OSError EPERM (in use), EINVAL (flags), ENOMEM (below `minimum`)."""
+    stack = task.signals.altstack
+    if stack.in_use(sp):
+        raise OSError(errno.EPERM, "the stack is in use")
+    mode = flags & ~SS_AUTODISARM
+    if mode not in (SS_DISABLE, SS_ONSTACK, 0):
+        raise OSError(errno.EINVAL, "unknown flags")
+    if (stack.base, stack.size, stack.flags) == (base, size, flags):
+        return
+    if mode == SS_DISABLE:
+        base = size = 0
+    elif size < minimum:
+        raise OSError(errno.ENOMEM, "the stack is too small")
+    stack.base, stack.size, stack.flags = base, size, flags
+
+
+# Delivery
+
+
+def deliver(task: Task) -> None:
+    """Act on every signal that can be delivered now (get_signal, handle_signal), then decide what
+    becomes of an interrupted call.  The task's registers are on the CPU, which is not running.
+
+    Sets `exit_status` where the default action ends the process, and leaves `pending_work` False
+    where nothing more is to be looked at.
+    """
+    state = task.signals
+    if state.returning:
+        state.returning = False
+        _sigreturn(task)
+        if task.kernel.tracers:
+            value = task.kernel.cpu.read((task.kernel.arch.RESULT,))[0]
+            task.kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
+    while task.exit_status is None:
+        info = state.dequeue(state.blocked)
+        if info is None:
+            settle_call(task, None)
+            if state.saved_mask is not None:
+                restore_saved_mask(task)
+                if state.deliverable:
+                    continue
+            task.pending_work = False
+            return
+        for tracer in task.kernel.tracers:
+            tracer.signal(task, info)
+        signo = info.signo
+        action = state.actions[signo]
+        if action.handler == SIG_IGN:
+            continue
+        if action.handler != SIG_DFL:
+            if action.flags & SA_RESETHAND:
+                state.actions[signo] = action.without_handler()
+            settle_call(task, action)
+            _enter_handler(task, action, info)
+            continue
+        bit = 1 << (signo - 1)
+        if bit & DEFAULT_IGNORE:
+            continue
+        if bit & DEFAULT_STOP:
+            _stop(task, signo)
+            continue
+        # No core file is ever written, so the status does not claim one (WCOREDUMP).
+        task.exit_status = signo
+
+
+def restart_code(state: SignalState, call: InterruptedCall) -> int:
+    """What an interrupted call answers inside Linux, before settle_call decides: a tracer sees it."""
+    if state.restart_block is not None:
+        return -516  # ERESTART_RESTARTBLOCK
+    return {"sys": -512, "never": -4}.get(call.rule, -514)  # ERESTARTSYS, EINTR, ERESTARTNOHAND
+
+
+def _stop(task: Task, signo: int) -> None:
+    """do_signal_stop: lxrun itself stops with its only process.  The SIGCONT that ends the stop is here
+    before the program goes on."""
+    hostsignals.stop(signo)
+    hosts = task.kernel.host_signals
+    if hosts is not None:
+        for arrived in hosts.take_soon():
+            send(task, siginfo.from_host(arrived))
+
+
+def settle_call(task: Task, action: SigAction | None) -> None:
+    """What becomes of a call that a signal interrupted, signal(7).
+
+    `action` is the handler about to run, or None if there is none.  Without one, a call goes on as if
+    nothing had happened: it is made again or, if it has a deadline, continued by restart_syscall(2).
+    Before a handler only "sys" calls are made again, and only with SA_RESTART.  Otherwise: EINTR.
+    """
+    state = task.signals
+    call = state.interrupted
+    if call is None:
+        return
+    state.interrupted = None
+    kernel = task.kernel
+    arch = kernel.arch
+    number = call.number
+    if state.restart_block is not None:
+        again = action is None
+        number = arch.RESTART_SYSCALL
+    elif call.rule == "sys":
+        again = action is None or bool(action.flags & SA_RESTART)
+    else:
+        again = action is None and call.rule != "never"
+    if again:
+        kernel.cpu.write(arch.rewind(call.pc, number, call.first))
+    else:
+        state.restart_block = None
+        kernel.cpu.write({arch.RESULT: -4})  # -EINTR
+
+
+def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
+    """handle_signal and signal_delivered: build the frame, block what the action says."""
+    state = task.signals
+    kernel = task.kernel
+    arch = kernel.arch
+    stack = state.altstack
+    old_mask = state.blocked if state.saved_mask is None else state.saved_mask
+    sp, pc = kernel.cpu.read((arch.SP, arch.PC))
+    on_stack = stack.in_use(sp)
+    top = sp - arch.RED_ZONE
+    if action.flags & SA_ONSTACK and stack.status(top) == 0:
+        top = stack.base + stack.size
+        on_stack = True
+    try:
+        if task.rseq is not None and (start_over := task.rseq.interrupt(task, pc)) != pc:
+            kernel.cpu.write({arch.PC: start_over})
+        frame = arch.frame_address(top)
+        if on_stack and not stack.holds(frame):
+            raise OSError(errno.EFAULT, "the alternate stack is too small")
+        arch.push_frame(
+            kernel.cpu, task.mm, frame,
+            signo=info.signo, handler=action.handler, restorer=action.restorer if action.flags & SA_RESTORER else None,
+            siginfo=info.pack() if action.flags & SA_SIGINFO else None,
+            mask=old_mask, altstack=(stack.base, stack.flags, stack.size), trap=state.trap,
+        )  # fmt: skip
+    except OSError:
+        # force_sigsegv: a SIGSEGV whose own frame cannot be built must not be tried again
+        force_signal(task, SIGSEGV, fatal=info.signo == SIGSEGV)
+        return
+    if stack.flags & SS_AUTODISARM:
+        stack.reset()
+    state.saved_mask = None
+    blocked = state.blocked | action.mask
+    if not action.flags & SA_NODEFER:
+        blocked |= 1 << (info.signo - 1)
+    state.blocked = blocked & ~UNBLOCKABLE
+
+
+def _sigreturn(task: Task) -> None:
+    """rt_sigreturn(2): go back to what the frame on the stack holds.  A frame that cannot be read or
+    used is a SIGSEGV."""
+    kernel = task.kernel
+    arch = kernel.arch
+    state = task.signals
+    sp = kernel.cpu.read((arch.SP,))[0]
+    state.restart_block = None
+    try:
+        mask, (base, flags, size) = arch.pop_frame(kernel.cpu, task.mm, sp)
+    except OSError:
+        force_signal(task, SIGSEGV)
+        return
+    set_blocked(task, mask)
+    try:
+        set_altstack(task, sp, base, size, flags, 0)
+    except OSError:
+        pass  # as Linux: returning on the stack itself must work

@@ -1,0 +1,202 @@
+"""/proc/sys: the tunables (proc_sys(5)).
+
+The host's and domain's names can be set.  Everything else is read-only, as in a container: lxrun has
+nothing behind those knobs that could be turned.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kernel.cred import CAP_LAST_CAP, CAP_SYS_ADMIN, NGROUPS_MAX
+from kernel.mm import MAX_MAP_COUNT, MMAP_MIN_ADDR
+from kernel.rlimit import NR_OPEN
+from kernel.uts import Uts
+from vfs.pseudofs import PseudoNode, StrictTextFile, TableDir
+
+if TYPE_CHECKING:
+    from kernel.kernel import Kernel
+
+PID_MAX = 4194304
+FILE_MAX = 9223372036854775807
+
+
+def _number(*values: int) -> PseudoNode:
+    """A file of numbers, which are read in one go."""
+    text = b"\t".join(b"%d" % value for value in values) + b"\n"
+    return StrictTextFile(lambda: text, whole=True)
+
+
+def _string(text: bytes) -> PseudoNode:
+    return StrictTextFile(lambda: text + b"\n")
+
+
+def _live(text: Callable[[], bytes], whole: bool = False) -> PseudoNode:
+    return StrictTextFile(lambda: text() + b"\n", whole=whole)
+
+
+def uuid(raw: bytes) -> bytes:
+    """Sixteen random bytes as a version 4 UUID (RFC 9562)."""
+    bits = int.from_bytes(raw, "big") & ~(0xF << 76 | 3 << 62) | 4 << 76 | 2 << 62
+    digits = f"{bits:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
+
+
+def _name(kernel: Kernel, attribute: str) -> PseudoNode:
+    """The host's or the domain's name, which root may set."""
+
+    def store(data: bytes) -> None:
+        if not kernel.current.cred.capable(CAP_SYS_ADMIN):
+            raise OSError(errno.EPERM, "needs CAP_SYS_ADMIN")
+        setattr(kernel.uts, attribute, Uts.checked(data.split(b"\n", 1)[0]))
+
+    return StrictTextFile(lambda: bytes(getattr(kernel.uts, attribute)) + b"\n", store, mode=0o644)
+
+
+def _kernel_dir(kernel: Kernel) -> TableDir:
+    uts = kernel.uts
+    boot_id = uuid(kernel.entropy.bytes(16))
+    pages = kernel.memory_limit >> 12
+    return TableDir(
+        {
+            b"arch": _string(uts.machine),
+            b"cap_last_cap": _number(CAP_LAST_CAP),
+            b"core_pattern": _string(b"core"),
+            b"core_uses_pid": _number(0),
+            b"dmesg_restrict": _number(1),
+            b"domainname": _name(kernel, "domainname"),
+            b"hostname": _name(kernel, "nodename"),
+            b"kptr_restrict": _number(1),
+            b"msgmax": _number(8192),
+            b"msgmnb": _number(16384),
+            b"msgmni": _number(32000),
+            b"ngroups_max": _number(NGROUPS_MAX),
+            b"osrelease": _string(uts.release),
+            b"ostype": _string(uts.sysname),
+            b"overflowgid": _number(65534),
+            b"overflowuid": _number(65534),
+            b"perf_event_paranoid": _number(4),
+            b"pid_max": _number(PID_MAX),
+            b"printk": _number(4, 4, 1, 7),
+            b"pty": TableDir({b"max": _number(4096), b"nr": _number(0), b"reserve": _number(1024)}),
+            b"random": TableDir(
+                {
+                    b"boot_id": _string(boot_id),
+                    b"entropy_avail": _number(256),
+                    b"poolsize": _number(256),
+                    b"uuid": _live(lambda: uuid(kernel.entropy.bytes(16))),
+                }
+            ),
+            # The layout is fixed: translated code is shared between runs of a program.
+            b"randomize_va_space": _number(0),
+            b"sched_rr_timeslice_ms": _number(100),
+            b"sem": _number(32000, 1024000000, 500, 32000),
+            b"shmall": _number((1 << 64) - 1 - (1 << 24)),
+            b"shmmax": _number((1 << 64) - 1 - (1 << 24)),
+            b"shmmni": _number(4096),
+            b"tainted": _number(0),
+            b"threads-max": _number(max(20, min(pages // 32, 0x3FFFFFFF))),
+            b"version": _string(uts.version),
+        },
+    )
+
+
+def _vm_dir() -> TableDir:
+    return TableDir(
+        {
+            b"dirty_background_ratio": _number(10),
+            b"dirty_ratio": _number(20),
+            b"max_map_count": _number(MAX_MAP_COUNT),
+            b"mmap_min_addr": _number(MMAP_MIN_ADDR),
+            b"nr_hugepages": _number(0),
+            b"overcommit_kbytes": _number(0),
+            b"overcommit_memory": _number(0),
+            b"overcommit_ratio": _number(50),
+            b"page-cluster": _number(3),
+            b"panic_on_oom": _number(0),
+            b"swappiness": _number(60),
+            b"unprivileged_userfaultfd": _number(0),
+            b"vfs_cache_pressure": _number(100),
+        }
+    )
+
+
+def _fs_dir(kernel: Kernel) -> TableDir:
+    def file_nr() -> bytes:
+        seen = {id(file) for task in kernel.tasks.values() for _, file, _ in task.files.items()}
+        return b"%d\t0\t%d" % (len(seen), FILE_MAX)
+
+    return TableDir(
+        {
+            b"aio-max-nr": _number(65536),
+            b"aio-nr": _number(0),
+            b"file-max": _number(FILE_MAX),
+            b"file-nr": _live(file_nr, whole=True),
+            b"inotify": TableDir(
+                {
+                    b"max_queued_events": _number(16384),
+                    b"max_user_instances": _number(128),
+                    b"max_user_watches": _number(65536),
+                }
+            ),
+            b"lease-break-time": _number(45),
+            b"leases-enable": _number(1),
+            b"mqueue": TableDir(
+                {
+                    b"msg_default": _number(10),
+                    b"msg_max": _number(10),
+                    b"msgsize_default": _number(8192),
+                    b"msgsize_max": _number(8192),
+                    b"queues_max": _number(256),
+                }
+            ),
+            b"nr_open": _number(NR_OPEN),
+            b"overflowgid": _number(65534),
+            b"overflowuid": _number(65534),
+            b"pipe-max-size": _number(1048576),
+            b"pipe-user-pages-hard": _number(0),
+            b"pipe-user-pages-soft": _number(16384),
+            b"protected_fifos": _number(0),
+            b"protected_hardlinks": _number(0),
+            b"protected_regular": _number(0),
+            b"protected_symlinks": _number(0),
+            b"suid_dumpable": _number(0),
+        }
+    )
+
+
+def _net_dir() -> TableDir:
+    return TableDir(
+        {
+            b"core": TableDir(
+                {
+                    b"rmem_default": _number(212992),
+                    b"rmem_max": _number(212992),
+                    b"somaxconn": _number(4096),
+                    b"wmem_default": _number(212992),
+                    b"wmem_max": _number(212992),
+                }
+            ),
+            b"ipv4": TableDir(
+                {
+                    b"ip_local_port_range": _number(32768, 60999),
+                    b"ip_unprivileged_port_start": _number(1024),
+                }
+            ),
+            b"unix": TableDir({b"max_dgram_qlen": _number(512)}),
+        }
+    )
+
+
+def make_sys(kernel: Kernel) -> TableDir:
+    """/proc/sys."""
+    return TableDir(
+        {
+            b"fs": lambda: _fs_dir(kernel),
+            b"kernel": lambda: _kernel_dir(kernel),
+            b"net": _net_dir,
+            b"vm": _vm_dir,
+        }
+    )

@@ -1,0 +1,111 @@
+"""A thread of execution and what it shares: Linux's ``struct task_struct``, ``fs_struct`` and ``cred``."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from kernel.cred import Credentials as Credentials
+from kernel.priority import Priority
+from vfs.wait import WaitQueue
+
+if TYPE_CHECKING:
+    from kernel.files import FdTable
+    from kernel.kernel import Kernel
+    from kernel.mm import AddressSpace
+    from kernel.rseq import Rseq
+    from kernel.signal import SignalState
+    from vfs.node import Path
+
+
+class Interrupted(Exception):
+    """A signal arrived while a call waited.  The dispatcher turns it into EINTR or a restart,
+    as signal(7) lays down for each call."""
+
+
+@dataclass(slots=True)
+class FsContext:
+    """struct fs_struct: where path walks start."""
+
+    root: Path
+    cwd: Path
+    umask: int = 0o022
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What a task that left the CPU waits for: any of the queues, or the deadline (nanoseconds of
+    CLOCK_MONOTONIC; None: for ever)."""
+
+    queues: tuple[WaitQueue, ...]
+    deadline: int | None
+
+
+@coroutine
+def _yield(waiting: Waiting) -> Generator[Waiting, bool, bool]:
+    return (yield waiting)
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """struct task_struct."""
+
+    kernel: Kernel
+    tid: int
+    tgid: int
+    ppid: int
+    pgid: int
+    sid: int
+    mm: AddressSpace
+    files: FdTable
+    fs: FsContext
+    cred: Credentials
+    signals: SignalState
+    comm: bytes = b""
+    start_ns: int = 0
+    personality: int = 0
+    rlimits: dict[int, tuple[int, int]] = field(default_factory=dict)
+    clear_child_tid: int = 0
+    robust_list: int = 0
+    rseq: Rseq | None = None
+    dumpable: int = 1
+    # prctl(2) and its files in /proc
+    no_new_privs: bool = False
+    pdeath_signal: int = 0
+    timer_slack_ns: int = 50_000
+    thp_disable: bool = False
+    child_subreaper: bool = False
+    oom_score_adj: int = 0
+    sched: Priority = field(default_factory=Priority)
+    # /proc: argv and environ are read from the guest's memory at these ranges
+    arg_range: tuple[int, int] = (0, 0)
+    env_range: tuple[int, int] = (0, 0)
+    auxv: bytes = b""
+    exe: Path | None = None
+    read_bytes: int = 0  # /proc/PID/io rchar, wchar, syscr, syscw
+    write_bytes: int = 0
+    read_calls: int = 0
+    write_calls: int = 0
+    # The call in progress, when it waits: its coroutine, what that waits for, and what a signal needs
+    # to know to make the call again; `woken` is set by whatever it waits for
+    call: Any = None
+    waiting: Waiting | None = None
+    woken: bool = False
+    call_number: int = 0
+    call_first: int = 0
+    # The result of a call that is over but not yet in the register
+    result: int | None = None
+    # True when something must be looked at before guest code goes on: a signal, a stop, an exit
+    pending_work: bool = False
+    exit_status: int | None = None  # wait(2) status once dead
+
+    async def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> bool:
+        """Sleep until one of `queues` is woken or `timeout_ns` has passed; False on time-out.
+
+        The only primitive through which a call blocks.  Raises Interrupted when a signal is to be
+        handled.  Spurious wake-ups happen: callers look at their condition again.
+        """
+        deadline = None if timeout_ns is None else self.kernel.clock.monotonic_ns() + timeout_ns
+        return await _yield(Waiting(queues, deadline))

@@ -1,0 +1,203 @@
+"""Guest memory as the kernel reads and writes it: Linux's copy_from_user, copy_to_user and friends.
+
+All go through the page table the guest uses, fault pages in as the guest would, and raise
+OSError(EFAULT) where the guest would get SIGSEGV.  Buffers are handed on as slices of physical
+memory, never copied.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ, WRITE
+from vfs.pages import ShortSpans
+
+if TYPE_CHECKING:
+    from emu.arena import Arena
+    from vfs.pages import Spans
+
+_U32 = Struct("<I")
+_U64 = Struct("<Q")
+_OFFSET = PAGE_SIZE - 1
+UIO_MAXIOV = 1024
+MAX_RW_COUNT = 0x7FFF_F000
+
+
+def _bad(address: int) -> OSError:
+    return OSError(errno.EFAULT, f"bad guest address {address:#x}")
+
+
+class UserMemory:
+    """The part of an address space that kernel code uses to reach guest memory."""
+
+    arena: Arena
+    pages: dict[int, int]
+    memory: memoryview
+    physical: mmap.mmap
+    task_size: int
+
+    def fault(self, address: int, access: int) -> int:
+        """Make a page accessible; its entry, or 0."""
+        raise NotImplementedError
+
+    def _entry(self, address: int, access: int) -> int:
+        """The physical address behind `address`, which must allow `access`."""
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        if not entry & access:
+            entry = self.fault(address, access)
+            if not entry:
+                raise _bad(address)
+        if access == WRITE and entry & EXEC:
+            self.arena.on_code_write(entry & PAGE_MASK)
+        return (entry & PAGE_MASK) + (address & _OFFSET)
+
+    def spans(self, address: int, size: int, access: int) -> Spans:
+        """The buffer as slices of physical memory: as much of it as can be accessed, at least one byte.
+
+        Raises EFAULT if the first byte cannot be accessed and `size` is not 0.  A buffer that ends
+        in a bad page comes back as ShortSpans: the file makes the partial transfer Linux makes.
+        """
+        if size == 0:
+            return []
+        start = self._entry(address, access)
+        room = PAGE_SIZE - (address & _OFFSET)
+        if size <= room:
+            return [self.memory[start : start + size]]
+        if address + size > self.task_size:  # access_ok
+            raise _bad(address)
+        out: Spans = []
+        end = start + room
+        left = size - room
+        pages = self.pages
+        address = (address & PAGE_MASK) + PAGE_SIZE
+        while left > 0:
+            entry = pages.get(address >> PAGE_SHIFT, 0)
+            if not entry & access:
+                entry = self.fault(address, access)
+                if not entry:
+                    out.append(self.memory[start:end])
+                    return ShortSpans(out, size)
+            if access == WRITE and entry & EXEC:
+                self.arena.on_code_write(entry & PAGE_MASK)
+            frame = entry & PAGE_MASK
+            if frame == end:
+                end += PAGE_SIZE
+            else:
+                out.append(self.memory[start:end])
+                start, end = frame, frame + PAGE_SIZE
+            left -= PAGE_SIZE
+            address += PAGE_SIZE
+        out.append(self.memory[start : end + left])
+        return out
+
+    def iovec(self, address: int, count: int, access: int) -> Spans:
+        """The buffers of a struct iovec array, in order, as ShortSpans if they end in a bad page.
+
+        Raises EINVAL for too many or too long ones, EFAULT for an array that cannot be read.
+        """
+        if count > UIO_MAXIOV:
+            raise OSError(errno.EINVAL, "too many buffers")
+        if count == 0:
+            return []
+        raw = self.read(address, 16 * count)
+        total = 0
+        parts: list[tuple[int, int]] = []
+        for at in range(0, 16 * count, 16):
+            base, size = _U64.unpack_from(raw, at)[0], _U64.unpack_from(raw, at + 8)[0]
+            if size >> 63:
+                raise OSError(errno.EINVAL, "negative buffer size")
+            if base + size > self.task_size:
+                raise _bad(base)
+            size = min(size, MAX_RW_COUNT - total)
+            total += size
+            if size:
+                parts.append((base, size))
+        out: Spans = []
+        for base, size in parts:
+            try:
+                spans = self.spans(base, size, access)
+            except OSError:
+                return ShortSpans(out, total)
+            out += spans
+            if type(spans) is ShortSpans:
+                return ShortSpans(out, total)
+        return out
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes, or EFAULT."""
+        if (address & _OFFSET) + size <= PAGE_SIZE:
+            if size == 0:
+                return b""
+            start = self._entry(address, READ)
+            return bytes(self.memory[start : start + size])
+        spans = self.spans(address, size, READ)
+        data = b"".join(spans)
+        if len(data) < size:
+            raise _bad(address + len(data))
+        return data
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """All of `data`; on EFAULT the bytes before the bad page have been written."""
+        size = len(data)
+        if (address & _OFFSET) + size <= PAGE_SIZE:
+            if size:
+                start = self._entry(address, WRITE)
+                self.memory[start : start + size] = data
+            return
+        done = 0
+        source = memoryview(data)
+        for span in self.spans(address, size, WRITE):
+            span[:] = source[done : done + len(span)]
+            done += len(span)
+        if done < size:
+            raise _bad(address + done)
+
+    def zero(self, address: int, size: int) -> None:
+        """clear_user."""
+        for span in self.spans(address, size, WRITE):
+            span[:] = bytes(len(span))
+
+    def cstring(self, address: int, limit: int = 4096) -> bytes:
+        """The string up to its NUL; ENAMETOOLONG if there is none within `limit` bytes."""
+        start = self._entry(address, READ)
+        end = start + min(limit, PAGE_SIZE - (address & _OFFSET))
+        stop = self.physical.find(b"\0", start, end)
+        if stop >= 0:
+            return self.physical[start:stop]
+        out = self.physical[start:end]
+        while len(out) < limit:
+            start = self._entry(address + len(out), READ)
+            end = start + min(limit - len(out), PAGE_SIZE)
+            stop = self.physical.find(b"\0", start, end)
+            if stop >= 0:
+                return out + self.physical[start:stop]
+            out += self.physical[start:end]
+        raise OSError(errno.ENAMETOOLONG, "string too long")
+
+    def u32(self, address: int) -> int:
+        value: int = _U32.unpack(self.read(address, 4))[0]
+        return value
+
+    def u64(self, address: int) -> int:
+        value: int = _U64.unpack(self.read(address, 8))[0]
+        return value
+
+    def put_u32(self, address: int, value: int) -> None:
+        self.write(address, _U32.pack(value & 0xFFFF_FFFF))
+
+    def put_u64(self, address: int, value: int) -> None:
+        self.write(address, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
+
+    def unpack(self, layout: Struct, address: int) -> tuple[Any, ...]:
+        if (address & _OFFSET) + layout.size <= PAGE_SIZE:
+            return layout.unpack_from(self.memory, self._entry(address, READ))
+        return layout.unpack(self.read(address, layout.size))
+
+    def pack(self, layout: Struct, address: int, *values: Any) -> None:
+        if (address & _OFFSET) + layout.size <= PAGE_SIZE:
+            layout.pack_into(self.memory, self._entry(address, WRITE), *values)
+        else:
+            self.write(address, layout.pack(*values))

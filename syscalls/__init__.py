@@ -1,0 +1,1 @@
+"""The Linux system-call ABI: decode arguments, call one kernel or vfs method, encode the result."""

@@ -1,0 +1,88 @@
+"""futex(2): decoding its many operations."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from kernel.futex import BITSET_MATCH_ANY
+from kernel.task import Interrupted
+from syscalls.abi import Int, Ptr, Result, UInt
+from syscalls.time import timespec
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP = 0, 1, 3, 4, 5
+FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET = 6, 7, 8, 9, 10
+FUTEX_WAIT_REQUEUE_PI, FUTEX_LOCK_PI2 = 11, 13
+FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME = 128, 256
+
+_TIMED = (FUTEX_WAIT, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_BITSET, FUTEX_WAIT_REQUEUE_PI)
+_ANY_CLOCK = (FUTEX_WAIT_BITSET, FUTEX_WAIT_REQUEUE_PI, FUTEX_LOCK_PI2)
+
+
+def _deadline(t: Task, operation: int, realtime: bool, address: int) -> int | None:
+    """The time-out on CLOCK_MONOTONIC: relative for FUTEX_WAIT only, of CLOCK_REALTIME if so flagged."""
+    if operation not in _TIMED or not address:
+        return None
+    clock = t.kernel.clock
+    when = timespec(t, address)
+    if operation == FUTEX_WAIT:
+        return clock.monotonic_ns() + when
+    if realtime or operation == FUTEX_LOCK_PI:
+        return clock.monotonic_ns() + when - clock.realtime_ns()
+    return when
+
+
+def _wait(t: Task, address: int, value: int, deadline: int | None, bitset: int, shared: bool) -> Result:
+    table = t.kernel.futexes
+    waiter = table.prepare(t, address, value, bitset, shared=shared)
+    if deadline is None:
+        return table.sleep(t, waiter, None)
+
+    async def timed() -> int:
+        try:
+            return await table.sleep(t, waiter, deadline)
+        except Interrupted:
+            t.signals.restart_block = lambda t: _wait(t, address, value, deadline, bitset, shared)
+            raise
+
+    return timed()
+
+
+def sys_futex(t: Task, uaddr: Ptr, op: Int, val: UInt, timeout: Ptr, uaddr2: Ptr, val3: UInt) -> Result:
+    """futex(2)."""
+    operation = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
+    shared = not op & FUTEX_PRIVATE_FLAG
+    realtime = bool(op & FUTEX_CLOCK_REALTIME)
+    deadline = _deadline(t, operation, realtime, timeout)
+    if realtime and operation not in _ANY_CLOCK:
+        return -errno.ENOSYS
+    table = t.kernel.futexes
+    second_value = timeout & 0xFFFF_FFFF  # some operations pass a count in the time-out's place
+    second_value -= second_value >> 31 << 32
+    if operation == FUTEX_WAKE:
+        return table.wake(t, uaddr, _int(val), BITSET_MATCH_ANY, shared=shared)
+    if operation == FUTEX_WAKE_BITSET:
+        return table.wake(t, uaddr, _int(val), val3, shared=shared)
+    if operation in (FUTEX_WAIT, FUTEX_WAIT_BITSET):
+        return _wait(t, uaddr, val, deadline, BITSET_MATCH_ANY if operation == FUTEX_WAIT else val3, shared)
+    if operation == FUTEX_REQUEUE:
+        return table.requeue(t, uaddr, uaddr2, _int(val), second_value, None, shared=shared)
+    if operation == FUTEX_CMP_REQUEUE:
+        return table.requeue(t, uaddr, uaddr2, _int(val), second_value, val3, shared=shared)
+    if operation == FUTEX_WAKE_OP:
+        return table.wake_op(t, uaddr, uaddr2, _int(val), second_value, val3, shared=shared)
+    if operation in (FUTEX_LOCK_PI, FUTEX_LOCK_PI2):
+        waiter = table.prepare_pi(t, uaddr, shared=shared)
+        return 0 if waiter is None else table.sleep(t, waiter, deadline)
+    if operation == FUTEX_TRYLOCK_PI:
+        return 0 if table.try_lock_pi(t, uaddr, shared=shared) else -errno.EAGAIN
+    if operation == FUTEX_UNLOCK_PI:
+        return table.unlock_pi(t, uaddr, shared=shared)
+    return -errno.ENOSYS
+
+
+def _int(value: int) -> int:
+    return value - (value >> 31 << 32)

@@ -1,0 +1,1 @@
+"""`lxrun --strace`: system calls in strace(1)'s own notation."""

@@ -1,0 +1,77 @@
+// memfd_create and file seals.
+#include "probe.h"
+
+int main(void)
+{
+    char data[64], link[64];
+    probe_start();
+    int fd = SHOW(memfd_create("name", MFD_ALLOW_SEALING));
+    snprintf(data, sizeof data, "/proc/self/fd/%d", fd);
+    long n = readlink(data, link, sizeof link);
+    NOTE("%.*s", (int)n, link);
+    struct stat st;
+    fstat(fd, &st);
+    NOTE("mode %o links %ld size %ld", st.st_mode, (long)st.st_nlink, (long)st.st_size);
+    SHOW(fcntl(fd, F_GETFL) & ~O_LARGEFILE);
+    SHOW(fcntl(fd, F_GETFD));
+    SHOW(fcntl(fd, F_GET_SEALS));
+    SHOW(write(fd, "0123456789", 10));
+    SHOW(pread(fd, data, 20, 3));
+    SHOW(ftruncate(fd, 3 * PAGE));
+    SHOW(lseek(fd, 0, SEEK_DATA));
+    SHOW(lseek(fd, 0, SEEK_HOLE));
+    SHOW(pwrite(fd, "x", 1, 2 * PAGE));
+    SHOW(lseek(fd, PAGE, SEEK_DATA));
+    SHOW(fallocate(fd, 3, 0, PAGE));
+    SHOW(fallocate(fd, 0, 0, 4 * PAGE));
+    fstat(fd, &st);
+    NOTE("size %ld", (long)st.st_size);
+    char *map = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    map[5] = 'm';
+    SHOW(pread(fd, data, 10, 0));
+    show_bytes("data", data, 10);
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    SHOW(fcntl(fd, F_ADD_SEALS, 0x100));
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+    SHOW(ftruncate(fd, PAGE));
+    SHOW(ftruncate(fd, 5 * PAGE));
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW));
+    SHOW(ftruncate(fd, 6 * PAGE));
+    SHOW(pwrite(fd, "toolong", 7, 5 * PAGE - 3));
+    SHOW(pwrite(fd, "toolong", 7, 5 * PAGE));
+    SHOW(fallocate(fd, 0, 0, 8 * PAGE));
+    munmap(map, 4 * PAGE);
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    SHOW(pwrite(fd, "x", 1, 0));
+    SHOW(mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0));
+    SHOW(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) != MAP_FAILED);
+    map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    SHOW(map != MAP_FAILED);
+    SHOW(mprotect(map, PAGE, PROT_READ | PROT_WRITE));
+    SHOW(fallocate(fd, 3, 0, PAGE));
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+    SHOW(fcntl(fd, F_GET_SEALS));
+    int plain = SHOW(memfd_create("", MFD_CLOEXEC));
+    SHOW(fcntl(plain, F_GET_SEALS));
+    SHOW(fcntl(plain, F_ADD_SEALS, F_SEAL_WRITE));
+    SHOW(fcntl(plain, F_GETFD));
+    SHOW(memfd_create("x", 0x1000));
+    memset(data, 'n', 64);
+    char longer[300];
+    memset(longer, 'n', 300);
+    longer[249] = 0;
+    SHOW(memfd_create(longer, 0));
+    longer[249] = 'n';
+    longer[250] = 0;
+    SHOW(memfd_create(longer, 0));
+    int noexec = memfd_create("noexec", 8);
+    fstat(noexec, &st);
+    NOTE("noexec: mode %o seals %d", st.st_mode, fcntl(noexec, F_GET_SEALS));
+    snprintf(link, sizeof link, "/proc/self/fd/%d", plain);
+    int again = SHOW(open(link, O_RDWR));
+    SHOW(write(again, "again", 5));
+    SHOW(pread(plain, data, 10, 0));
+    SHOW(lseek(plain, 0, SEEK_CUR));
+    return 0;
+}

@@ -1,0 +1,1 @@
+"""Files: path walk, mounts, open file descriptions, and one module per filesystem."""

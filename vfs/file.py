@@ -1,0 +1,138 @@
+"""Open file descriptions: Linux's ``struct file``.
+
+Every kind of open file is a subclass of `File`.  Data moves through *spans*, memoryview slices of
+guest memory, so nothing is copied on the way to the host.  No method here blocks: one that has
+nothing to give raises BlockingIOError, and the caller waits on `queues()` and tries again.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vfs.wait import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
+
+if TYPE_CHECKING:
+    from vfs.node import Mount, Node, StatLike
+    from vfs.pages import FilePages, Spans
+
+# Open flags: the values of asm-generic/fcntl.h; an architecture that differs translates at the ABI.
+O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE = 0, 1, 2, 3
+O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC = 0o100, 0o200, 0o400, 0o1000
+O_APPEND, O_NONBLOCK, O_DSYNC, O_ASYNC = 0o2000, 0o4000, 0o10000, 0o20000
+O_DIRECT, O_LARGEFILE, O_DIRECTORY, O_NOFOLLOW = 0o40000, 0o100000, 0o200000, 0o400000
+O_NOATIME, O_CLOEXEC, O_SYNC, O_PATH = 0o1000000, 0o2000000, 0o4010000, 0o10000000
+O_TMPFILE = 0o20000000 | O_DIRECTORY
+
+SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
+
+
+class File:
+    """An open file description.
+
+    `flags` are Linux's open flags without the creation flags; `name` is the guest's absolute path at
+    the time of opening, or Linux's own text for nameless files ("pipe:[7]", "anon_inode:[eventfd]").
+    `refs` counts descriptors; the table calls `release` when the last one is closed.  `mount` is the
+    mount it was opened through, None for nameless files.
+    """
+
+    __slots__ = ("flags", "mount", "name", "node", "refs")
+
+    seekable = False
+    completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
+
+    def __init__(self, node: Node, flags: int, name: bytes) -> None:
+        self.node = node
+        self.flags = flags
+        self.name = name
+        self.mount: Mount | None = None
+        self.refs = 0
+
+    # Data
+
+    def read(self, spans: Spans) -> int:
+        """read(2) at the file position; 0 at the end."""
+        raise OSError(errno.EINVAL, "not readable")
+
+    def write(self, spans: Spans) -> int:
+        """write(2) at the file position, or the end with O_APPEND."""
+        raise OSError(errno.EINVAL, "not writable")
+
+    def pread(self, spans: Spans, offset: int) -> int:
+        raise OSError(errno.ESPIPE, "not seekable")
+
+    def pwrite(self, spans: Spans, offset: int) -> int:
+        raise OSError(errno.ESPIPE, "not seekable")
+
+    def seek(self, offset: int, whence: int) -> int:
+        """lseek(2), SEEK_DATA and SEEK_HOLE included."""
+        raise OSError(errno.ESPIPE, "not seekable")
+
+    def entries(self) -> Sequence[tuple[int, int, bytes]]:
+        """Directory entries from the current position: (inode, DT_ type, name).  `skip` moves on."""
+        raise OSError(errno.ENOTDIR, "not a directory")
+
+    def skip(self, count: int) -> None:
+        """Move on by `count` directory entries."""
+        raise OSError(errno.ENOTDIR, "not a directory")
+
+    def truncate(self, size: int) -> None:
+        raise OSError(errno.EINVAL, "cannot be truncated")
+
+    def allocate(self, mode: int, offset: int, size: int) -> None:
+        """fallocate(2)."""
+        raise OSError(errno.ENODEV, "no space to allocate")
+
+    def sync(self, data_only: bool) -> None:
+        """fsync(2) and fdatasync(2)."""
+        raise OSError(errno.EINVAL, "nothing to synchronise")
+
+    # Attributes
+
+    def stat(self) -> StatLike:
+        return self.node.stat()
+
+    def set_flags(self, flags: int) -> None:
+        """F_SETFL: new status flags (O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC), all others kept."""
+        self.flags = flags
+
+    def add_seals(self, seals: int) -> None:
+        """F_ADD_SEALS."""
+        raise OSError(errno.EINVAL, "cannot be sealed")
+
+    def seals(self) -> int:
+        """F_GET_SEALS."""
+        raise OSError(errno.EINVAL, "cannot be sealed")
+
+    def write_sealed(self, prot: int) -> int:
+        """For a shared mapping with rights `prot`: PROT_WRITE if seals forbid ever adding that.  Raises
+        OSError(EPERM) if `prot` has it."""
+        return 0
+
+    def ioctl(self, task: Any, request: int, arg: int) -> int:
+        """ioctl(2); `task` is the calling kernel Task, for its memory."""
+        raise OSError(errno.ENOTTY, "no such request")
+
+    def fdinfo(self) -> bytes:
+        """Lines of /proc/PID/fdinfo/FD that only files of this kind have."""
+        return b""
+
+    # Readiness
+
+    def poll(self) -> int:
+        """The POLL* events that hold now."""
+        return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
+
+    def queues(self, events: int) -> Sequence[WaitQueue]:
+        """Wait queues that are woken when one of `events` may have come to hold.  Empty: always ready."""
+        return ()
+
+    # Mapping
+
+    def mapping(self) -> FilePages:
+        """The pages behind mmap(2).  Raises OSError(ENODEV) for files that cannot be mapped."""
+        raise OSError(errno.ENODEV, "cannot be mapped")
+
+    def release(self) -> None:
+        """The last descriptor is gone."""

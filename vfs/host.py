@@ -1,0 +1,214 @@
+"""What the filesystem needs from the host beyond Python's `os`, each with a portable fallback.
+
+Linux gives openat2(2) (one call walks many components and refuses symbolic links), getdents64(2) in
+the guest's own format, renameat2(2), statx(2) birth times and fallocate(2).  Elsewhere, or with
+LXRUN_HOST=portable, callers see `PORTABLE` set or a function here do the next best thing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+
+O_PATH: int = getattr(os, "O_PATH", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+O_NOCTTY: int = getattr(os, "O_NOCTTY", 0)
+
+_LINUX = sys.platform == "linux"
+_SYS_OPENAT2 = 437  # the same number on every architecture
+_RESOLVE_NO_SYMLINKS = 0x04
+_AT_EMPTY_PATH = 0x1000
+_STATX_BTIME = 0x800
+
+if _LINUX:
+    _libc = ctypes.CDLL(None, use_errno=True)
+    _syscall = _libc.syscall
+    _syscall.restype = ctypes.c_long
+    _syscall.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t]
+
+# struct open_how: flags, mode, resolve.  Kept from call to call, since there is one kernel thread.
+_how = (ctypes.c_uint64 * 3)(0, 0, _RESOLVE_NO_SYMLINKS)
+_how_address = ctypes.addressof(_how)
+_walk_how = (ctypes.c_uint64 * 3)(O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+_walk_address = ctypes.addressof(_walk_how)
+
+get_errno = ctypes.get_errno
+
+
+def walk_beneath(fd: int, path: bytes) -> int:
+    """An O_PATH descriptor for a relative path without ".." on which no component but the last may be
+    a symbolic link.  -1 on error, with `get_errno()` telling which; ELOOP: a link is in the way."""
+    return int(_syscall(_SYS_OPENAT2, fd, path, _walk_address, 24))
+
+
+def open_beneath(fd: int, path: bytes, flags: int, mode: int) -> int:
+    """openat2(2) of such a path, on which no component at all may be a symbolic link; -1 on error."""
+    _how[0] = flags | O_CLOEXEC  # and not O_NOFOLLOW: with O_DIRECTORY it makes ENOTDIR of the link's ELOOP
+    _how[1] = mode
+    return int(_syscall(_SYS_OPENAT2, fd, path, _how_address, 24))
+
+
+def _probe() -> bool:
+    """Whether this host walks with openat2 and reopens descriptors through /proc."""
+    if not _LINUX or os.environ.get("LXRUN_HOST") == "portable":
+        return False
+    root = os.open(b"/", O_PATH | O_CLOEXEC)
+    try:
+        fd = walk_beneath(root, b"proc/self/fd/..")
+        if fd < 0:
+            # /proc/self is a link, so that success is never expected: ENOSYS or EPERM is a sandbox's no
+            return get_errno() == errno.ELOOP and os.path.isdir(b"/proc/self/fd")
+        os.close(fd)
+        return False
+    finally:
+        os.close(root)
+
+
+PORTABLE = not _probe()
+
+
+def by_fd(fd: int) -> bytes:
+    """A host path that leads to what a descriptor refers to, even if it was opened with O_PATH."""
+    return b"/proc/self/fd/%d" % fd
+
+
+def prepare() -> None:
+    """Make the process fit to serve guests: no umask of its own (the guest's is applied instead) and
+    as many descriptors as the host allows."""
+    os.umask(0)
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            pass  # some hosts name a hard limit they do not grant
+
+
+def acting_uid() -> int:
+    """The user whose rights the host checks."""
+    return _assumed[0]
+
+
+# Directories
+
+_getdents64 = getattr(_libc, "getdents64", None) if _LINUX and not PORTABLE else None
+HAS_GETDENTS = _getdents64 is not None
+if _getdents64 is not None:
+    _getdents64.restype = ctypes.c_ssize_t
+    _getdents64.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+
+DENTS_MAX = 1 << 16  # bytes of records fetched at once
+_dents = bytearray(DENTS_MAX)
+_dents_address = ctypes.addressof(ctypes.c_char.from_buffer(_dents))
+_dents_view = memoryview(_dents)
+
+
+def getdents64(fd: int, size: int) -> memoryview:
+    """getdents64(2): the host's records, in a buffer that lives until the next call."""
+    assert _getdents64 is not None
+    count = _getdents64(fd, _dents_address, min(size, DENTS_MAX))
+    if count < 0:
+        raise_errno()
+    return _dents_view[:count]
+
+
+# Calls that Python does not have
+
+
+def raise_errno() -> None:
+    """Raise the error of the libc call just made."""
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number))
+
+
+def rename(old_fd: int, old: bytes, new_fd: int, new: bytes, flags: int) -> None:
+    """renameat2(2).  Without host support, flags other than 0 give EINVAL, as a filesystem that does not
+    know them does."""
+    if not flags:
+        os.rename(old, new, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+        return
+    function = getattr(_libc, "renameat2", None) if not PORTABLE else None
+    if function is None:
+        raise OSError(errno.EINVAL, "flags not supported by the host")
+    if function(old_fd, ctypes.c_char_p(old), new_fd, ctypes.c_char_p(new), ctypes.c_uint(flags)) < 0:
+        raise_errno()
+
+
+def fallocate(fd: int, mode: int, offset: int, size: int) -> None:
+    """fallocate(2).  Without host support only mode 0 works."""
+    if mode == 0 and PORTABLE:
+        if not hasattr(os, "posix_fallocate"):
+            raise OSError(errno.EOPNOTSUPP, "not supported by the host")
+        os.posix_fallocate(fd, offset, size)
+        return
+    function = getattr(_libc, "fallocate", None) if not PORTABLE else None
+    if function is None:
+        raise OSError(errno.EOPNOTSUPP, "not supported by the host")
+    if function(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(size)) < 0:
+        raise_errno()
+
+
+def statfs_type(fd: int) -> int:
+    """f_type of fstatfs(2), which os.fstatvfs leaves out; ext4's number where the host has none."""
+    if not PORTABLE:
+        buffer = (ctypes.c_uint64 * 32)()
+        if _libc.fstatfs(fd, buffer) == 0:
+            return int(buffer[0])
+    return 0xEF53
+
+
+class _StatxTimestamp(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_int64), ("tv_nsec", ctypes.c_uint32), ("pad", ctypes.c_int32))
+
+
+class _Statx(ctypes.Structure):
+    _fields_ = (
+        ("mask", ctypes.c_uint32),
+        ("blksize", ctypes.c_uint32),
+        ("attributes", ctypes.c_uint64),
+        ("before_times", ctypes.c_uint8 * 40),
+        ("attributes_mask", ctypes.c_uint64),
+        ("atime", _StatxTimestamp),
+        ("btime", _StatxTimestamp),
+        ("rest", ctypes.c_uint8 * 160),
+    )
+
+
+def birth(fd: int) -> tuple[int | None, int, int]:
+    """What statx(2) knows of an open descriptor and stat(2) does not: birth time in nanoseconds (None:
+    unknown), attributes, and which attributes the filesystem reports."""
+    function = getattr(_libc, "statx", None) if not PORTABLE else None
+    if function is None:
+        return None, 0, 0
+    buffer = _Statx()
+    if function(fd, ctypes.c_char_p(b""), _AT_EMPTY_PATH, _STATX_BTIME, ctypes.byref(buffer)) < 0:
+        return None, 0, 0
+    born = buffer.btime.tv_sec * 1_000_000_000 + buffer.btime.tv_nsec if buffer.mask & _STATX_BTIME else None
+    return born, buffer.attributes, buffer.attributes_mask
+
+
+def described_mount(path: bytes) -> tuple[bytes, bytes]:
+    """Type and source of the host filesystem that `path`, a real path, lies in, as /proc/mounts names
+    them; a plausible answer where the host does not say."""
+    best, found = -1, (b"ext4", b"/dev/root")
+    try:
+        with open("/proc/self/mounts", "rb") as table:
+            lines = table.read().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        source, point, fstype = line.split(b" ", 3)[:3]
+        if b"\\" in point:
+            point = point.decode("unicode_escape").encode("latin-1")
+        if len(point) >= best and (path == point or path.startswith(point.rstrip(b"/") + b"/")):
+            best, found = len(point), (fstype, source)
+    return found
