@@ -12,7 +12,6 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple, Protocol
@@ -69,8 +68,7 @@ class Segment(NamedTuple):
     align: int
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """One ELF file: what of it matters to exec."""
 
     type: int  # ET_EXEC or ET_DYN; an interpreter may be anything

@@ -19,6 +19,7 @@ from kernel.binfmt_elf import NewStack
 from kernel.cred import SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
 from kernel.mm import AddressSpace
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
+from vfs import host
 from vfs.file import O_RDONLY
 from vfs.walk import walk
 
@@ -290,6 +291,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
         raise
 
     t.cred = cred
+    host.assume(cred.fsuid, cred.fsgid)
     t.dumpable = int(not secure and _readable(bprm.file, cred))
     if secure:
         t.pdeath_signal = 0

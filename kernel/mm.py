@@ -94,7 +94,9 @@ class AddressSpace(PageFaults):
             self.vmas.insert(at, vma)
             self._starts.insert(at, vma.start)
         if at + 1 < len(self.vmas) and self.vmas[at + 1].continues(vma):
-            vma.end = self.vmas[at + 1].end
+            after = self.vmas[at + 1]
+            vma.end = after.end
+            self._drop_pages(after)
             del self.vmas[at + 1], self._starts[at + 1]
         return vma
 

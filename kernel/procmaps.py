@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ, WRITE
@@ -76,7 +75,6 @@ def maps(mm: AddressSpace) -> bytes:
     return b"".join([maps_line(mm, vma) for vma in mm.vmas])
 
 
-@dataclass(slots=True)
 class Resident:
     """Resident memory of a VMA or of many, in bytes (struct mem_size_stats)."""
 
@@ -97,8 +95,8 @@ class Resident:
     shmem: int = 0
 
     def add(self, other: Resident) -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 def _is_shmem(vma: Vma) -> bool:
@@ -244,7 +242,6 @@ def smaps_rollup(mm: AddressSpace) -> bytes:
     return head + _smap_lines(total_resident(mm), rollup=True).encode()
 
 
-@dataclass(slots=True)
 class Sizes:
     """Virtual memory by use, in pages (total_vm, exec_vm, data_vm, stack_vm, locked_vm; text is the
     program's own code)."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kernel.cred import Credentials as Credentials
 from kernel.priority import Priority
@@ -25,17 +24,18 @@ class Interrupted(Exception):
     as signal(7) lays down for each call."""
 
 
-@dataclass(slots=True)
 class FsContext:
     """struct fs_struct: where path walks start."""
 
-    root: Path
-    cwd: Path
-    umask: int = 0o022
+    __slots__ = ("cwd", "root", "umask")
+
+    def __init__(self, root: Path, cwd: Path, umask: int = 0o022) -> None:
+        self.root = root
+        self.cwd = cwd
+        self.umask = umask
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """What a task that left the CPU waits for: any of the queues, or the deadline (nanoseconds of
     CLOCK_MONOTONIC; None: for ever)."""
 
@@ -48,25 +48,12 @@ def _yield(waiting: Waiting) -> Generator[Waiting, bool, bool]:
     return (yield waiting)
 
 
-@dataclass(slots=True, eq=False)
 class Task:
-    """struct task_struct."""
+    """struct task_struct.  What a new task starts with stands beside each name."""
 
-    kernel: Kernel
-    tid: int
-    tgid: int
-    ppid: int
-    pgid: int
-    sid: int
-    mm: AddressSpace
-    files: FdTable
-    fs: FsContext
-    cred: Credentials
-    signals: SignalState
     comm: bytes = b""
     start_ns: int = 0
     personality: int = 0
-    rlimits: dict[int, tuple[int, int]] = field(default_factory=dict)
     clear_child_tid: int = 0
     robust_list: int = 0
     rseq: Rseq | None = None
@@ -78,7 +65,6 @@ class Task:
     thp_disable: bool = False
     child_subreaper: bool = False
     oom_score_adj: int = 0
-    sched: Priority = field(default_factory=Priority)
     # /proc: argv and environ are read from the guest's memory at these ranges
     arg_range: tuple[int, int] = (0, 0)
     env_range: tuple[int, int] = (0, 0)
@@ -100,6 +86,36 @@ class Task:
     # True when something must be looked at before guest code goes on: a signal, a stop, an exit
     pending_work: bool = False
     exit_status: int | None = None  # wait(2) status once dead
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        tid: int,
+        tgid: int,
+        ppid: int,
+        pgid: int,
+        sid: int,
+        mm: AddressSpace,
+        files: FdTable,
+        fs: FsContext,
+        cred: Credentials,
+        signals: SignalState,
+        *,
+        rlimits: dict[int, tuple[int, int]] | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.tid = tid
+        self.tgid = tgid
+        self.ppid = ppid
+        self.pgid = pgid
+        self.sid = sid
+        self.mm = mm
+        self.files = files
+        self.fs = fs
+        self.cred = cred
+        self.signals = signals
+        self.rlimits = {} if rlimits is None else rlimits
+        self.sched = Priority()
 
     async def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> bool:
         """Sleep until one of `queues` is woken or `timeout_ns` has passed; False on time-out.

@@ -8,6 +8,7 @@ forgotten `flush` shows as well as a wrong byte.
 from __future__ import annotations
 
 import errno
+import gc
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -113,6 +114,7 @@ accesses = st.sampled_from([READ, WRITE, WRITE, EXEC])
 class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        gc.collect()  # the pages of the machine before
         self.before = ARENA.used
         self.tlb: dict[int, int] = {}
         self.kernel = SimpleNamespace(
@@ -361,10 +363,10 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Every frame comes back."""
         self.mm.release()
-        for file in self.files:
-            assert file.refs == 1 and not file.content.writable_maps and not file.content.on_drop
+        assert all(f.refs == 1 and not f.content.writable_maps and not f.content.on_drop for f in self.files)
         del self.task
         self.files.clear()
+        gc.collect()
         assert ARENA.used == self.before
 
 

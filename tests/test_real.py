@@ -34,10 +34,9 @@ def table(package: str, commands: str, **common: object) -> list[Case]:
     for line in commands.strip().splitlines():
         line = line.strip()
         status = 0
-        if line.startswith("["):
-            if line[1].isdigit():
-                head, line = line.split("] ", 1)
-                status = int(head[1:])
+        if line.startswith("[") and line[1].isdigit():
+            head, line = line.split("] ", 1)
+            status = int(head[1:])
         cases.append(Case(package, line, status, **common))  # type: ignore[arg-type]
     return cases
 
@@ -156,7 +155,7 @@ COREUTILS = table(
     nproc --ignore=64
     numfmt --to=iec 1024 1500000 123456789012
     numfmt --from=auto --field=1 --format=%10.2f 1K 2Mi 3G
-    numfmt --to=si --header -d , --field 3 table.csv -- 
+    numfmt --to=si --header -d , --field 3 table.csv
     od -A x -t x1z binary
     od -t f8 -t d4 -t o2 -t c -N 64 binary
     paste -d :, left right text
@@ -736,28 +735,6 @@ program numbers
 end program
 """
 
-OCAML = r"""
-module M = Map.Make (String)
-exception Odd of int
-let rec collatz n acc = if n = 1 then acc else collatz (if n mod 2 = 0 then n / 2 else 3 * n + 1) (acc + 1)
-let () =
-  let best = ref (0, 0) in
-  for i = 1 to 20000 do let c = collatz i 0 in if c > snd !best then best := (i, c) done;
-  Printf.printf "%d %d\n" (fst !best) (snd !best);
-  let ic = open_in "text" in
-  let m = ref M.empty in
-  (try while true do
-    List.iter (fun w -> m := M.update w (function None -> Some 1 | Some n -> Some (n + 1)) !m)
-      (String.split_on_char ' ' (input_line ic))
-  done with End_of_file -> close_in ic);
-  M.iter (fun k v -> if v > 60 then Printf.printf "%s %d\n" k v) !m;
-  (try raise (Odd 3) with Odd n -> print_endline (string_of_int n));
-  let l = List.sort compare (List.init 50000 (fun i -> i * 7919 mod 50021)) in
-  print_int (List.nth l 777); print_newline (); Gc.full_major ();
-  let rec deep n = if n = 0 then 0 else 1 + deep (n - 1) in print_int (deep 100000); print_newline ();
-  exit 9
-"""
-
 GO = r"""
 package main
 
@@ -855,17 +832,6 @@ def test_fortran_program(pair: Pair) -> None:
     require("gfortran", "gfortran")
     binary = compile_program(_source("numbers.f90", FORTRAN), command=["gfortran"])
     pair([str(binary)], prepare=inputs.small, stdin=b"21.25\n", status=3)
-
-
-def test_ocaml_program(pair: Pair) -> None:
-    require("ocaml-nox", "ocamlopt")
-    source = _source("collatz.ml", OCAML)
-    binary = BUILD / "collatz"
-    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
-        fresh = BUILD / f"collatz.{os.getpid()}"
-        subprocess.run(["ocamlopt", "-o", str(fresh), str(source)], check=True, capture_output=True)
-        fresh.replace(binary)
-    pair([str(binary)], prepare=inputs.small, status=9)
 
 
 def test_go_program_on_one_thread(pair: Pair) -> None:

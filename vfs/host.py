@@ -93,6 +93,34 @@ def prepare() -> None:
             pass  # some hosts name a hard limit they do not grant
 
 
+# Whose rights the host checks
+
+_setfsuid = getattr(_libc, "setfsuid", None) if _LINUX else None
+_setfsgid = getattr(_libc, "setfsgid", None) if _LINUX else None
+CAN_ASSUME = _setfsuid is not None and _setfsgid is not None and os.geteuid() == 0
+"""Whether the host lets us act on files as any user: only for a root lxrun is there anything to give up."""
+_assumed = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
+
+
+def assume(uid: int, gid: int, groups: tuple[int, ...] | None = None) -> tuple[int, int]:
+    """Have the host check file access, and own new files, as this user (setfsuid(2)); who it was before.
+
+    A guest of a root lxrun that has given up root must not keep root's rights on the host's files.
+    `groups` are the supplementary groups, None for those it has.
+    """
+    global _assumed
+    before = _assumed
+    if CAN_ASSUME:
+        assert _setfsuid is not None and _setfsgid is not None
+        if groups is not None:
+            os.setgroups(groups)
+        if before != (uid, gid):
+            _setfsgid(ctypes.c_uint32(gid))
+            _setfsuid(ctypes.c_uint32(uid))
+            _assumed = uid, gid
+    return before
+
+
 def acting_uid() -> int:
     """The user whose rights the host checks."""
     return _assumed[0]

@@ -229,6 +229,18 @@ class HostNode(Node):
                 raise OSError(errno.EROFS, "read-only filesystem")
             raise OSError(errno.EACCES, "permission denied")
 
+    def deny_write_access(self) -> None:
+        identity = self.identity()
+        if identity in self.fs.writers:
+            raise OSError(errno.ETXTBSY, "open for writing")
+        self.fs.text_busy[identity] = self.fs.text_busy.get(identity, 0) + 1
+
+    def allow_write_access(self) -> None:
+        identity = self.identity()
+        left = self.fs.text_busy.pop(identity, 1) - 1
+        if left:
+            self.fs.text_busy[identity] = left
+
     def host_access(self, mode: int, effective: bool) -> bool:
         return os.access(host.by_fd(self.fd), mode, effective_ids=effective)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import errno
 import stat as stat_bits
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from vfs.file import File
@@ -48,27 +47,46 @@ class StatLike(Protocol):
     def st_ctime_ns(self) -> int: ...
 
 
-@dataclass(slots=True)
 class Stat:
     """A `StatLike` of our own filesystems."""
 
-    st_mode: int
-    st_ino: int
-    st_dev: int
-    st_nlink: int = 1
-    st_uid: int = 0
-    st_gid: int = 0
-    st_rdev: int = 0
-    st_size: int = 0
-    st_blksize: int = 4096
-    st_blocks: int = 0
-    st_atime_ns: int = 0
-    st_mtime_ns: int = 0
-    st_ctime_ns: int = 0
+    __slots__ = (
+        "st_atime_ns", "st_blksize", "st_blocks", "st_ctime_ns", "st_dev", "st_gid", "st_ino", "st_mode", "st_mtime_ns",
+        "st_nlink", "st_rdev", "st_size", "st_uid",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        st_mode: int,
+        st_ino: int,
+        st_dev: int,
+        st_nlink: int = 1,
+        st_uid: int = 0,
+        st_gid: int = 0,
+        st_rdev: int = 0,
+        st_size: int = 0,
+        st_blksize: int = 4096,
+        st_blocks: int = 0,
+        st_atime_ns: int = 0,
+        st_mtime_ns: int = 0,
+        st_ctime_ns: int = 0,
+    ) -> None:
+        self.st_mode = st_mode
+        self.st_ino = st_ino
+        self.st_dev = st_dev
+        self.st_nlink = st_nlink
+        self.st_uid = st_uid
+        self.st_gid = st_gid
+        self.st_rdev = st_rdev
+        self.st_size = st_size
+        self.st_blksize = st_blksize
+        self.st_blocks = st_blocks
+        self.st_atime_ns = st_atime_ns
+        self.st_mtime_ns = st_mtime_ns
+        self.st_ctime_ns = st_ctime_ns
 
 
-@dataclass(slots=True)
-class StatFs:
+class StatFs(NamedTuple):
     """statfs(2)."""
 
     f_type: int

@@ -1,0 +1,1 @@
+"""How fast lxrun is, beside native, qemu-user and Qiling: `python -m bench`."""

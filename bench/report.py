@@ -1,0 +1,147 @@
+"""The measurements as Markdown tables and a plot."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.workloads import LXRUN, MEMORY_LIMIT_MB, NATIVE, RUNNERS, Seconds, Workload
+
+if TYPE_CHECKING:
+    from bench.run import Measured
+
+INTRODUCTION = """# Measurements
+
+Written by `./dev bench`. Every program runs as a whole process under every runner, one runner after the
+other, for {rounds} rounds; the tables give medians. A runner whose output differs from native's is not timed.
+Times a call are the difference to a run with no calls. On another machine expect other times; the ratios
+carry over better.
+
+{machine}
+"""
+
+
+def machine() -> str:
+    """The machine and the versions, one line each."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text().splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    lines = [
+        f"- {cpu}, {os.cpu_count()} cores, {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
+        f"- {platform.system()} {platform.release()}, CPython {platform.python_version()}",
+        "- " + ", ".join(f"{name} {_version(name)}" for name in ("unicorn", "qiling")),
+    ]
+    qemu = shutil.which("qemu-x86_64")
+    if qemu:
+        lines.append("- " + subprocess.run([qemu, "--version"], capture_output=True, text=True).stdout.splitlines()[0])
+    return "\n".join(lines)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+class Report:
+    def __init__(
+        self, workloads: list[Workload], results: dict[str, Measured], peaks: dict[str, float], rounds: int
+    ) -> None:
+        self.workloads = workloads
+        self.results = results
+        self.peaks = peaks
+        self.rounds = rounds
+        self.medians: dict[str, Seconds] = {w.key: results[w.key].medians(w) for w in workloads}
+
+    def targets(self) -> str:
+        """What was asked for, what came out, and whether that is enough."""
+        rows = ["| what | target | measured | |", "|---|---|---|---|"]
+        for workload in self.workloads:
+            seconds = self.medians[workload.key]
+            for target in workload.targets:
+                missing = [r for r in target.needs if r not in seconds]
+                if missing:
+                    failed = self.results[workload.key].failed
+                    why = "; ".join(f"{r}: {failed.get(r, 'not run')}" for r in missing)
+                    rows.append(f"| {workload.title} | {target.text} | {why} | – |")
+                    continue
+                value = target.value(seconds)
+                met = "yes" if target.met(value) else "**no**"
+                rows.append(f"| {workload.title} | {target.text} | {value:.3g} | {met} |")
+        peak = self.peaks.get(LXRUN)
+        if peak is not None:
+            met = "yes" if peak <= MEMORY_LIMIT_MB else "**no**"
+            rows.append(f"| peak memory of `busybox true` | ≤ {MEMORY_LIMIT_MB:g} MB | {peak:.1f} | {met} |")
+        return "\n".join(rows)
+
+    def times(self) -> str:
+        """Every median, with its ratio to native."""
+        rows = [f"| what | unit | {' | '.join(RUNNERS)} |", "|---|---|" + "---:|" * len(RUNNERS)]
+        for workload in self.workloads:
+            seconds = self.medians[workload.key]
+            cells = []
+            for runner in RUNNERS:
+                if runner not in seconds:
+                    cells.append(self.results[workload.key].failed.get(runner, "–"))
+                elif runner == NATIVE or NATIVE not in seconds:
+                    cells.append(f"{seconds[runner]:.3g}")
+                else:
+                    cells.append(f"{seconds[runner]:.3g} ({seconds[runner] / seconds[NATIVE]:.3g}×)")
+            rows.append(f"| {workload.title} | {workload.unit} | {' | '.join(cells)} |")
+        cells = [f"{self.peaks[r]:.1f}" if r in self.peaks else "–" for r in RUNNERS]
+        rows.append(f"| peak memory of `busybox true` | MB | {' | '.join(cells)} |")
+        return "\n".join(rows)
+
+    def plot(self, path: Path) -> None:
+        """Times relative to qemu-user's or, where it has none, native's; shorter is better."""
+        import matplotlib
+
+        matplotlib.use("svg")
+        from matplotlib import pyplot
+
+        matplotlib.rcParams["svg.hashsalt"] = "lxrun"
+        figure, axes = pyplot.subplots(figsize=(9, 0.62 * len(self.workloads) + 1.4))
+        height = 0.2
+        colours = dict(zip(RUNNERS, ("#8a8a8a", "#1f6fb2", "#d98b2b", "#a5332f"), strict=True))
+        for row, workload in enumerate(self.workloads):
+            seconds = self.medians[workload.key]
+            base = seconds.get(NATIVE)
+            for place, runner in enumerate(RUNNERS):
+                if base is None or runner not in seconds:
+                    continue
+                times = max(seconds[runner] / base, 0.01)
+                y = row + (place - 1.5) * height
+                axes.barh(y, times, height * 0.92, color=colours[runner], label=runner if row == 0 else None)
+                axes.text(times * 1.06, y, f"{times:.3g}", va="center", fontsize=7)
+        axes.set_yticks(range(len(self.workloads)), [w.title.replace("`", "") for w in self.workloads], fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        axes.set_xlabel("time relative to native (logarithmic; shorter is better)")
+        handles = [pyplot.Rectangle((0, 0), 1, 1, color=colours[r]) for r in RUNNERS]
+        axes.legend(handles, RUNNERS, fontsize=8, loc="lower right")
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        figure.tight_layout()
+        figure.savefig(path, metadata={"Date": None})
+
+    def write(self, docs: Path) -> None:
+        parts = [
+            INTRODUCTION.format(rounds=self.rounds, machine=machine()),
+            "## Targets\n",
+            self.targets(),
+            "\n## Medians, and ratios to native\n",
+            self.times(),
+            "\n![Times relative to native](measurements.svg)",
+        ]
+        (docs / "measurements.md").write_text("\n".join(parts) + "\n")
+        self.plot(docs / "measurements.svg")
+        print(f"wrote docs/measurements.md and its plot ({sys.executable.rsplit('/', 1)[-1]})")

@@ -1,0 +1,125 @@
+"""What is measured, and what has to come out."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parent / "programs"
+GIB = 1 << 30
+
+NATIVE, LXRUN, QEMU, QILING = "native", "lxrun", "qemu-user", "Qiling"
+RUNNERS = (NATIVE, LXRUN, QEMU, QILING)
+
+Seconds = dict[str, float]
+"""Median time of each runner that could do the work."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number the measurement must reach: `value(seconds)` at most (or at least) `limit`."""
+
+    text: str
+    limit: float
+    value: Callable[[Seconds], float]
+    needs: tuple[str, ...] = (LXRUN,)
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+def ratio(limit: float, other: str) -> Target:
+    return Target(f"≤ {limit:g} × {other}", limit, lambda s: s[LXRUN] / s[other], (LXRUN, other))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`argv` is timed as a whole process.  With `idle`, a run that does everything but the work, and a
+    `count`, the work's own time for each of `count` operations is reported in microseconds."""
+
+    key: str
+    title: str
+    argv: list[str]
+    targets: tuple[Target, ...]
+    idle: list[str] | None = None
+    count: int = 1
+    stdin: str | None = None  # a file in the work directory
+    bytes: int = 0  # moved, for a rate
+
+    @property
+    def unit(self) -> str:
+        return "µs" if self.idle else "s"
+
+
+PIDIGITS = """
+def digits(n):
+    k, a, b, a1, b1, left = 2, 4, 1, 12, 4, n
+    while left > 0:
+        p, q, k = k * k, 2 * k + 1, k + 1
+        a, b, a1, b1 = a1, b1, p * a + q * a1, p * b + q * b1
+        d, d1 = a // b, a1 // b1
+        while d == d1:
+            yield d; left -= 1; a, a1 = 10 * (a % b), 10 * (a1 % b1); d, d1 = a // b, a1 // b1
+print(''.join(map(str, digits(1500))))
+"""
+
+SHELL = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo $i"
+
+
+def write_inputs(work: Path) -> None:
+    """The files the workloads read, and their C programs."""
+    for source in sorted(PROGRAMS.glob("*.c")):
+        subprocess.run(["gcc", "-O2", "-static", "-o", str(work / source.stem), str(source)], check=True)
+    piece = bytes(range(256)) * 4096
+    with (work / "gibibyte").open("wb") as f:
+        for _ in range(GIB // len(piece)):
+            f.write(piece)
+    inserts = "".join(f"insert into t values ({n}, 'name {n * 7919 % 10007}', {n}.5);\n" for n in range(6000))
+    (work / "inserts.sql").write_text(
+        "pragma synchronous=off; create table t(id integer primary key, name text, x real);\n"
+        "create index i on t(name);\n"
+        f"begin;\n{inserts}commit;\n"
+        "with recursive n(i) as (select 10000 union all select i + 1 from n where i < 60000)\n"
+        "  insert into t select i, 'row ' || i * 31 % 5003, i / 3.0 from n;\n"
+        "select count(*), sum(x), max(name) from t;\n"
+    )
+
+
+def workloads(work: Path) -> list[Workload]:
+    calls = str(work / "calls")
+    compute = (ratio(2.5, QEMU), ratio(0.4, QILING))
+
+    def per_call(key: str, title: str, kind: str, count: int, limit: float) -> Workload:
+        target = Target(f"≤ {limit:g} µs", limit, lambda s: s[LXRUN])
+        return Workload(key, title, [calls, kind, str(count)], (target,), [calls, kind, "0"], count)
+
+    return [
+        Workload(
+            "start",
+            "`busybox true`, whole process",
+            ["/bin/busybox", "true"],
+            (Target("≤ 120 ms", 0.120, lambda s: s[LXRUN]), ratio(0.6, QILING)),
+        ),
+        Workload("cpu", "CRC-32, matrices, qsort in C", [str(work / "cpu")], compute),
+        Workload("shell", "busybox sh, 200,000 iterations", ["/bin/busybox", "sh", "-c", SHELL], compute),
+        Workload("sqlite", "sqlite3, 56,000 inserts", ["sqlite3", ":memory:"], compute, stdin="inserts.sql"),
+        Workload("pidigits", "python3, 1,500 digits of pi", ["/usr/bin/python3", "-S", "-c", PIDIGITS], compute),
+        Workload("chase", "8 M pointers through 128 MB", [str(work / "chase")], (ratio(2.5, NATIVE),)),
+        per_call("getpid", "`getpid`", "getpid", 300_000, 4),
+        per_call("pipe", "1-byte write and read, pipe", "pipe", 100_000, 12),
+        per_call("file", "1-byte write and read, file", "file", 100_000, 12),
+        Workload(
+            "cat",
+            "`cat` of 1 GiB to /dev/null",
+            ["cat", "gibibyte"],
+            (Target("≥ 1 GB/s", 1.0, lambda s: GIB / s[LXRUN] / 1e9, at_least=True),),
+            bytes=GIB,
+        ),
+        Workload("find", "`find /usr -type f`, warm", ["find", "/usr", "-type", "f"], (ratio(12, NATIVE),)),
+    ]
+
+
+MEMORY_LIMIT_MB = 60.0
