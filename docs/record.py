@@ -8,6 +8,7 @@ typed by hand but the commands below.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def record(command: str) -> str:
 
 
 def main(target: str) -> None:
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True, highlight=False)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
     for number, command in enumerate(COMMANDS):
         if number:
             console.print()

@@ -452,6 +452,19 @@ eval { die { code => 7 } }; print $@->{code}, "\n"; local $SIG{ALRM} = sub { pri
 printf "%.15g %s\n", atan2(1, 1) * 4, sprintf '%e', 1 / 3; exit 4;
 """
 
+# Writes machine code and runs it: traces, callbacks, and functions made and dropped by the hundred.
+JIT = """
+local sum = 0 for i = 1, 3e5 do sum = sum + (i % 7) * 1.5 end print(sum)
+local ffi = require 'ffi' ffi.cdef 'int abs(int);'
+local n = 0 for i = 1, 1e5 do n = n + ffi.C.abs(-i % 5) end print(n)
+for k = 1, 200 do
+  local f = assert(loadstring('local x = ... return x * ' .. k .. ' + 1'))
+  for i = 1, 120 do assert(f(i) == i * k + 1) end
+end
+local words = {} for i = 1, 20000 do words[i] = tostring(i * 7919 % 10007) end
+table.sort(words) print(#words, words[1], words[#words], jit.status())
+"""
+
 LUA = r"""
 local t = {} for i = 1, 50000 do t[i] = (i * 7919) % 50021 end
 table.sort(t) print(t[1], t[25000], #t)
@@ -544,6 +557,7 @@ vacuum;
 
 LANGUAGES = [
     Case("lua5.4", f"lua5.4 -e {shlex.quote(LUA)}", status=5),
+    Case("luajit", f"luajit -e {shlex.quote(JIT)}"),
     Case("lua5.4", "lua5.4 -e 'error(\"no\")'", status=1),
     Case("perl", f"perl -e {shlex.quote(PERL)}", status=4),
     Case("perl", "perl -ne 'print if /kernel/ .. /page/; END { print $. }' text"),
