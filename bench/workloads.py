@@ -63,7 +63,7 @@ def digits(n):
         d, d1 = a // b, a1 // b1
         while d == d1:
             yield d; left -= 1; a, a1 = 10 * (a % b), 10 * (a1 % b1); d, d1 = a // b, a1 // b1
-print(''.join(map(str, digits(1500))))
+print(''.join(map(str, digits(4000))))
 """
 
 SHELL = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo $i"
@@ -106,7 +106,7 @@ def workloads(work: Path) -> list[Workload]:
         Workload("cpu", "CRC-32, matrices, qsort in C", [str(work / "cpu")], compute),
         Workload("shell", "busybox sh, 200,000 iterations", ["/bin/busybox", "sh", "-c", SHELL], compute),
         Workload("sqlite", "sqlite3, 56,000 inserts", ["sqlite3", ":memory:"], compute, stdin="inserts.sql"),
-        Workload("pidigits", "python3, 1,500 digits of pi", ["/usr/bin/python3", "-S", "-c", PIDIGITS], compute),
+        Workload("pidigits", "python3, 4,000 digits of pi", ["/usr/bin/python3", "-S", "-c", PIDIGITS], compute),
         Workload("chase", "8 M pointers through 128 MB", [str(work / "chase")], (ratio(2.5, NATIVE),)),
         per_call("getpid", "`getpid`", "getpid", 300_000, 4),
         per_call("pipe", "1-byte write and read, pipe", "pipe", 100_000, 12),

@@ -85,14 +85,17 @@ def run(options: Options, descriptors: list[int]) -> int:
     rlimits = initial_rlimits()  # as given: the next line raises the limit on descriptors for our own use
     host.prepare()
     machine = Machine(options, umask)
+    exited = False
     try:
         task = machine.init(rlimits, descriptors)
         machine.exec(task)
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.enable()
-        return sched.run(machine.kernel, task)
+        status = sched.run(machine.kernel, task)
+        exited = status & 0x7F == 0
+        return status
     finally:
-        machine.halt()
+        machine.halt(keep_terminal=exited)
 
 
 class LateMount(Mount):
@@ -332,10 +335,11 @@ class Machine:
 
     # The end
 
-    def halt(self) -> None:
-        """Put the terminal back, and store what mappings of files and the trace still hold."""
+    def halt(self, *, keep_terminal: bool) -> None:
+        """Store what mappings of files and the trace still hold, and put the terminal back: but not after
+        a guest that left by itself, for what stty(1) sets is meant to stay."""
         terminal = sys.modules.get("vfs.tty")
-        if terminal is not None:
+        if terminal is not None and not keep_terminal:
             terminal.restore()
         self.hostfs.cache.writeback()
         if self.trace_file is not None:
