@@ -181,10 +181,11 @@ class HostFile(File):
         if self.identity not in self.cached and len(spans) <= IOV_MAX:
             return _writev(self.fd, spans)
         pages = self.settled()
+        before = 0 if pages is None else pages.size()
         count = in_parts(lambda part: _writev(self.fd, part), spans)
         if pages is not None:
             end = os.lseek(self.fd, 0, SEEK_CUR)
-            pages.reload(end - count, end)
+            pages.reload(min(before, end - count), end)  # from the old end: the gap up to the data is zeros now
         return count
 
     def pread(self, spans: Spans, offset: int) -> int:
@@ -198,11 +199,12 @@ class HostFile(File):
         if self.identity not in self.cached and len(spans) <= IOV_MAX:
             return os.pwritev(self.fd, spans, offset)
         pages = self.settled()
+        before = 0 if pages is None else pages.size()
         count = in_parts_at(os.pwritev, self.fd, spans, offset)
         if pages is not None:
             if self.flags & O_APPEND:
-                offset = pages.size() - count  # Linux appends whatever the offset says
-            pages.reload(offset, offset + count)
+                offset = before  # Linux appends whatever the offset says
+            pages.reload(min(before, offset), offset + count)
         return count
 
     def seek(self, offset: int, whence: int) -> int:
@@ -218,9 +220,10 @@ class HostFile(File):
 
     def truncate(self, size: int) -> None:
         pages = self.settled()
+        end = size if pages is None else min(size, pages.size())
         os.ftruncate(self.fd, size)
         if pages is not None:
-            pages.cut(size)
+            pages.cut(end)  # a file that grows: what was stored in its last page beyond its end is not data
             pages.seen = pages.version()
 
     def allocate(self, mode: int, offset: int, size: int) -> None:

@@ -277,11 +277,13 @@ class HostNode(Node):
         if identity in self.fs.text_busy:
             raise OSError(errno.ETXTBSY, "being executed")
         pages = self.fs.cache.files.get(identity)
+        end = size
         if pages is not None:
             pages.writeback()
+            end = min(size, pages.size())
         self.set_size(size)
         if pages is not None:
-            pages.cut(size)
+            pages.cut(end)  # as in HostFile.truncate
             pages.seen = pages.version()
 
     def set_size(self, size: int) -> None:

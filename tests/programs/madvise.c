@@ -1,6 +1,11 @@
 // madvise, mincore, mlock, msync.
 #include "probe.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static void resident(const char *name, char *p, int pages)
 {
     unsigned char vec[16];

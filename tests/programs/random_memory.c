@@ -12,7 +12,7 @@
 #endif
 
 static char *base;
-static int file, other;
+static int file, other, constant;
 static char copy[PAGE];
 
 static void contents(int number)
@@ -66,7 +66,7 @@ static void step(int number)
             break;
         }
         case 10: case 11: NOTE("%d store %d %d", number, at, probe_write(p + offset, number)); break;
-        case 12: label(pread(file, p + offset, 2 * PAGE, pick(20000)), "%d pread %d %d", number, at, offset); break;
+        case 12: label(pread(constant, p + offset, 2 * PAGE, pick(20000)), "%d pread %d %d", number, at, offset); break;
         case 13: {
             int pipes[2];
             pipe(pipes);
@@ -111,6 +111,12 @@ int main(int argc, char **argv)
     other = memfd_create("other", 0);
     ftruncate(file, 5 * PAGE + 100);
     ftruncate(other, 3 * PAGE);
+    /* Never mapped, never at its end: whether a read of nothing takes a private copy is the kernel's own affair. */
+    constant = open("constant", O_RDWR | O_CREAT, 0600);
+    for (int i = 0; i < 16; i++) {
+        memset(copy, 200 + i, sizeof copy);
+        write(constant, copy, sizeof copy);
+    }
     base = mmap((void *)0x200000000000, WINDOW * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     munmap(base, WINDOW * PAGE);
     for (int i = 0; i < 1500; i++) {

@@ -27,12 +27,11 @@ static void extended(const char *what, int dir, const char *path, int flags, uns
         return;
     }
     int directory = S_ISDIR(st.stx_mode), untimed = !S_ISREG(st.stx_mode);
-    NOTE("statx %s: has %d mode %o links %d uid %d gid %d size %ld rdev %u,%u blksize %u a %ld.%09u m %ld.%09u spare %d",
+    NOTE("statx %s: has %d mode %o links %d uid %d gid %d size %ld rdev %u,%u blksize %u a %ld.%09u m %ld.%09u",
          what, (st.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS, st.stx_mode, directory ? -1 : (int)st.stx_nlink,
          st.stx_uid, st.stx_gid, directory ? -1 : (long)st.stx_size, st.stx_rdev_major, st.stx_rdev_minor,
          st.stx_blksize, untimed ? 0 : (long)st.stx_atime.tv_sec, untimed ? 0 : st.stx_atime.tv_nsec,
-         untimed ? 0 : (long)st.stx_mtime.tv_sec, untimed ? 0 : st.stx_mtime.tv_nsec,
-         st.stx_mtime.__reserved);
+         untimed ? 0 : (long)st.stx_mtime.tv_sec, untimed ? 0 : st.stx_mtime.tv_nsec);
 }
 
 int main(void)

@@ -3,7 +3,7 @@
 #include <cpuid.h>
 #include <emmintrin.h>
 
-__attribute__((target("sse4.2"))) static unsigned crc(const char *s)
+__attribute__((target("sse4.2,crc32"))) static unsigned crc(const char *s)
 {
     unsigned c = ~0u;
     while (*s)
