@@ -43,6 +43,10 @@ class Supervisor(Protocol):
         """A page-table entry that allows `access` at `address`, or 0 to end `run` with PAGE_FAULT."""
 
 
+Context = object
+"""A saved register file; only the engine that made it knows what is inside."""
+
+
 class Cpu(Protocol):
     """One virtual CPU.  Registers are read and written only while `run` is not on the stack, or
     from within `Supervisor.syscall`."""
@@ -91,6 +95,15 @@ class Cpu(Protocol):
 
     def stop(self) -> None:
         """From within a callback: make `run` return STOPPED at the end of this instruction."""
+
+    def new_context(self) -> Context:
+        """Room for a whole register file, floating point included."""
+
+    def save(self, context: Context) -> None:
+        """Copy every register into `context`."""
+
+    def load(self, context: Context) -> None:
+        """Copy every register from `context`.  Only while `run` is not on the stack."""
 
     def execute(self, code: bytes, registers: dict[str, int]) -> Exit:
         """Run a few instructions outside any guest, up to the fault that ends them."""

@@ -12,6 +12,7 @@ mapped, enters user mode through SYSRET once, and asks for every page through th
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -89,6 +90,21 @@ class _Batch(NamedTuple):
     length: int
     memory: ctypes.Array[ctypes.c_char]
     words: Struct
+
+
+class _Context:
+    """A saved register file: the library's own, freed with this object."""
+
+    __slots__ = ("_lib", "address")
+
+    def __init__(self, lib: ctypes.PyDLL, handle: c_void_p) -> None:
+        self._lib = lib
+        self.address = c_void_p()
+        if lib.uc_context_alloc(handle, byref(self.address)) != _ERR_OK:
+            raise OSError(errno.ENOMEM, "no memory for a task's registers")
+
+    def __del__(self) -> None:
+        self._lib.uc_context_free(self.address)
 
 
 class UnicornCpu:
@@ -189,9 +205,8 @@ class UnicornCpu:
             raise RuntimeError("libunicorn does not say where a fault was; version 2.1.4 does")
         self._fault_word = c_uint64.from_address(self._handle.value + at)
         size = self._lib.uc_context_size(self._handle)
-        context = c_void_p()
-        self._check(self._lib.uc_context_alloc(self._handle, byref(context)), "uc_context_alloc")
-        self._context = context
+        self._context = self.new_context()
+        context = self._context.address
         self._lib.uc_context_save(self._handle, context)
         assert context.value is not None
         before = ctypes.string_at(context.value, size)
@@ -233,10 +248,10 @@ class UnicornCpu:
 
     def _clear_exception(self) -> None:
         if self._exception_words:
-            self._lib.uc_context_save(self._handle, self._context)
+            self._lib.uc_context_save(self._handle, self._context.address)
             for word in self._exception_words:
                 ctypes.memmove(word, _NO_EXCEPTION, 4)
-            self._lib.uc_context_restore(self._handle, self._context)
+            self._lib.uc_context_restore(self._handle, self._context.address)
 
     def execute(self, code: bytes, registers: dict[str, int]) -> Exit:
         """Run a few instructions in a page of their own, up to the fault that ends them."""
@@ -448,6 +463,17 @@ class UnicornCpu:
         self.flush()  # the window's translation must not stay for the guest to use
 
     # Registers
+
+    def new_context(self) -> _Context:
+        return _Context(self._lib, self._handle)
+
+    def save(self, context: object) -> None:
+        assert isinstance(context, _Context)
+        self._lib.uc_context_save(self._handle, context.address)
+
+    def load(self, context: object) -> None:
+        assert isinstance(context, _Context)
+        self._lib.uc_context_restore(self._handle, context.address)
 
     def _batch(self, names: tuple[str, ...], size: int) -> _Batch:
         """The C arrays for these registers, made once: the kernel reads the same few sets over and over."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from emu.elf import PF_X, BadImage, Identity, Image, read_image
 from emu.engine import EXEC, PAGE_SIZE, READ
 from kernel import binfmt_elf
+from kernel import exit as end
 from kernel.binfmt_elf import NewStack
 from kernel.cred import SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
 from kernel.mm import AddressSpace
@@ -303,6 +304,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
     t.signals.on_exec()
     t.files.close_on_exec()
     mm.exe_file = bprm.file
+    end.mm_release(t)
     old = t.mm
     t.mm = mm
     kernel.exec_done(t, arch.start_registers(loaded.start, stack.sp))

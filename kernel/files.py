@@ -40,10 +40,11 @@ class FdTable:
     F_SETOWN and F_SETSIG stored, which Linux keeps in the description.
     """
 
-    __slots__ = ("capacity", "exec_closed", "files", "limit", "locks", "open_fds", "owners")
+    __slots__ = ("capacity", "exec_closed", "files", "limit", "locks", "open_fds", "owners", "users")
 
     def __init__(self, limit: int = 1024, locks: LockTable | None = None) -> None:
         self.files: dict[int, File] = {}
+        self.users = 1  # tasks that share this table
         self.open_fds = 0
         self.capacity = 64  # how many descriptors Linux's table would have room for: it never shrinks
         self.exec_closed = 0
@@ -164,6 +165,13 @@ class FdTable:
         """Close what execve(2) does not pass on."""
         for fd in sorted(fd for fd in self.files if self.cloexec(fd)):
             self.close(fd)
+
+    def fork(self) -> FdTable:
+        """A copy for a new process, which shares the open file descriptions (dup_fd)."""
+        new = FdTable(self.limit, self.locks)
+        for fd, file in self.files.items():
+            new._set(fd, file, bool(self.exec_closed >> fd & 1))
+        return new
 
     def close_all(self) -> None:
         """The process ends."""

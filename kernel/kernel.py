@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Coroutine
 from struct import Struct
 from types import ModuleType
@@ -21,6 +22,7 @@ from kernel.clock import Clock
 from kernel.entropy import Entropy
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.futex import FutexTable
+from kernel.sched import disarm
 from kernel.timers import Timers
 from kernel.uts import Uts
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from vfs.mount import MountTable
     from vfs.pages import FilePages
     from vfs.tmpfs import TmpFs
+    from vfs.wait import WaitQueue
 
 NO_RESULT = -(1 << 62)
 """Returned by a handler that has set the registers itself."""
@@ -100,6 +103,10 @@ class Kernel:
         self.tasks: dict[int, Task] = {}
         self.mounts: MountTable = None  # type: ignore[assignment]  # set by whoever builds the tree
         self.host_signals: HostSignals | None = None
+        self.run_queue: deque[Task] = deque()
+        self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
+        self.last_pid = 1
+        self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
         self.tracers = tracers
@@ -223,9 +230,26 @@ class Kernel:
             delay = min(2 * delay, 0.05)
             cpu.kick_again()
 
-    def signal_wake_up(self, task: Task) -> None:
-        """A signal for `task` is pending: make it look."""
-        task.woken = True
+    def signal_wake_up(self, task: Task, *, resume: bool = False) -> None:
+        """A signal for `task` is pending: make it look.  A stopped task only does for SIGKILL and SIGCONT."""
+        if not task.stopped or resume:
+            self.make_ready(task)
+
+    # Scheduling
+
+    def make_ready(self, task: Task) -> None:
+        """try_to_wake_up: put a sleeping task into the run queue."""
+        if not task.ready and not task.zombie:
+            disarm(task)
+            task.ready = True
+            self.run_queue.append(task)
+
+    def arm_slice(self, length_ns: int) -> None:
+        """Somebody else is ready: interrupt the task that gets the CPU now after its slice."""
+        if self.host_signals is not None:
+            deadline = self.clock.monotonic_ns() + length_ns
+            timer = self.timers.next()
+            self.host_signals.watcher.set_deadline(deadline if timer is None else min(timer, deadline))
 
     def send_signal(self, task: Task, signo: int, info: siginfo.SigInfo | None = None) -> None:
         """A signal from the kernel to a process."""

@@ -536,6 +536,48 @@ class AddressSpace(PageFaults):
         self._starts[at] = start
         return vma
 
+    def fork(self, rlimits: dict[int, tuple[int, int]]) -> AddressSpace:
+        """A copy for a new process (dup_mmap): private pages are shared until one side writes.
+        Raises OSError(ENOMEM)."""
+        new = AddressSpace(self.kernel, rlimits)
+        self.kernel.commit(self.committed)
+        new.committed = self.committed
+        new.total = self.total
+        for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start"):
+            setattr(new, name, getattr(self, name))
+        new.pages.update({number: entry & ~WRITE for number, entry in self.pages.items()})
+        for vma in self.vmas:
+            if vma.dontcopy:
+                new._forget(vma)
+                continue
+            copy = vma.clone(vma.start, vma.end)
+            copy.locked = False
+            new.vmas.append(copy)
+            new._starts.append(copy.start)
+            new._hold_pages(copy)
+            if vma is self.stack_vma:
+                new.stack_vma = copy
+            if vma.shared or vma.wipeonfork:
+                new._forget(vma, uncharge=False)  # found again in the file's pages, or wiped
+        hold = self.arena.refs
+        for entry in new.pages.values():
+            hold[entry >> PAGE_SHIFT] += 1
+        # In place, for the engine reads this very table.
+        self.pages.update(new.pages)
+        self.kernel.flush(self)
+        if self.exe_file is not None:
+            new.exe_file = self.exe_file
+            new.exe_file.refs += 1
+            new.exe_file.node.deny_write_access()
+        return new
+
+    def _forget(self, vma: Vma, *, uncharge: bool = True) -> None:
+        """A fork leaves a mapping out, or at least its pages."""
+        for number in [n for n in self.pages if vma.start >> PAGE_SHIFT <= n < vma.end >> PAGE_SHIFT]:
+            del self.pages[number]
+        if uncharge:
+            self._uncharge(vma)
+
     def release(self) -> None:
         """The last user is gone: give everything back (exit_mmap)."""
         exe, self.exe_file = self.exe_file, None

@@ -1,9 +1,14 @@
-"""The run loop: who has the CPU, what waits, and what happens between two stretches of guest code.
+"""The scheduler: who has the CPU, what waits, and what happens between two stretches of guest code.
 
-One kernel thread, no locks (DESIGN.md section 5).  A task is either on the CPU, or in a call that
-waits: a coroutine suspended in `Task.wait`.  The loop sleeps in one place, `_idle`, on one host
-poll of every descriptor somebody waits for, the pipe through which the host's signals wake us, and
+One kernel thread, no locks (DESIGN.md section 5).  A task is on the CPU, in the run queue
+(`Kernel.run_queue`), or asleep: in a call whose coroutine is suspended in `Task.wait`, or stopped by a
+signal.  A sleeping task has armed what can wake it: a callback in each wait queue, a timer for its
+deadline; signals wake it through `Kernel.signal_wake_up`.  The loop sleeps in one place, `_idle`, on one
+host poll of every descriptor somebody waits for, the pipe through which the host's signals wake us, and
 the nearest deadline.
+
+Tasks take turns: one that wakes goes to the end of the queue, and a running one is kicked when its slice
+is over and somebody else is ready.
 """
 
 from __future__ import annotations
@@ -12,9 +17,11 @@ import select
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, Exit
+from kernel import exit as end
 from kernel import fault as memory
 from kernel import siginfo, signal
 from kernel.task import Interrupted, Task
+from vfs import host
 from vfs.wait import HostQueue
 
 if TYPE_CHECKING:
@@ -23,23 +30,102 @@ if TYPE_CHECKING:
 SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR = 1, 2, 2
 LONGEST_SLEEP = 10**15  # nanoseconds; what the host's calls take without overflow, after which we look again
 FD_SETSIZE = 1024
+SLICE_NS = 5_000_000
+NO_RESULT = -(1 << 62)
 
 
-def run(kernel: Kernel, task: Task) -> int:
-    """Run `task` until it ends; its wait(2) status."""
+def run(kernel: Kernel, init: Task) -> int:
+    """Run `init` and all its descendants until it ends, which ends them too; its wait(2) status."""
+    kernel.make_ready(init)
+    while True:
+        task = _next(kernel)
+        _switch_to(kernel, task)
+        _run(kernel, task)
+        if init.zombie:
+            _kill_the_rest(kernel, init)
+            assert init.exit_status is not None
+            return init.exit_status
+
+
+def _kill_the_rest(kernel: Kernel, init: Task) -> None:
+    """zap_pid_ns_processes: nobody outlives the first process."""
+    for task in list(kernel.tasks.values()):
+        if task is not init and not task.zombie:
+            task.exit_status = signal.SIGKILL
+            task.exit_signal = 0
+            disarm(task)
+            _exit(kernel, task)
+
+
+def _exit(kernel: Kernel, task: Task) -> None:
+    task.zombie = True
+    task.ready = False
+    end.do_exit(task)
+
+
+def _next(kernel: Kernel) -> Task:
+    """The next task to run; sleeps until there is one."""
+    queue = kernel.run_queue
+    while not queue:
+        events(kernel)
+        if not queue:
+            _idle(kernel)
+    return queue.popleft()
+
+
+def _switch_to(kernel: Kernel, task: Task) -> None:
+    """context_switch: registers, address space, and whose rights the host checks."""
+    previous = kernel.current
+    if previous is task:
+        return
     cpu = kernel.cpu
+    if not previous.zombie:
+        if previous.context is None:
+            previous.context = cpu.new_context()
+        cpu.save(previous.context)
+    kernel.current = task
+    assert task.context is not None
+    cpu.load(task.context)
+    if task.pending_registers is not None:
+        cpu.write(task.pending_registers)
+        task.pending_registers = None
+    if previous.mm is not task.mm or previous.zombie:
+        cpu.set_page_table(task.mm.pages)
+    if previous.cred is not task.cred:
+        cred = task.cred
+        host.assume(cred.fsuid, cred.fsgid, cred.groups if previous.cred.groups != cred.groups else None)
+
+
+def _run(kernel: Kernel, task: Task) -> None:
+    """Run a task until it sleeps, ends, or has had its slice."""
+    started = kernel.clock.cpu_ns()
+    _run_slice(kernel, task)
+    task.cpu_ns += kernel.clock.cpu_ns() - started
+
+
+def _run_slice(kernel: Kernel, task: Task) -> None:
+    cpu = kernel.cpu
+    armed = False
     while True:
         if task.call is not None:
-            _advance(kernel, task)
+            if not _advance(kernel, task):
+                return
         elif task.result is not None:
             cpu.write({kernel.arch.RESULT: task.result})
             task.result = None
         if task.pending_work and task.call is None:
             signal.deliver(task)
         if task.exit_status is not None:
-            return _finish(kernel, task)
+            _exit(kernel, task)
+            return
+        if task.stopped:
+            task.ready = False
+            return
         if task.call is not None:
             continue
+        if kernel.run_queue and not armed:
+            armed = True
+            kernel.arm_slice(SLICE_NS)
         reason = cpu.run()
         if reason is Exit.STOPPED:
             if task.call is not None:
@@ -47,84 +133,120 @@ def run(kernel: Kernel, task: Task) -> int:
                 task.call_first = int.from_bytes(cpu.call[8:16], "little")
             continue
         if reason is Exit.PREEMPTED:
-            events(kernel, task)
+            events(kernel)
+            if kernel.run_queue and not task.pending_work:
+                kernel.run_queue.append(task)
+                return
         elif reason is Exit.PAGE_FAULT:
             _page_fault(kernel, task)
         else:
             _trap(kernel, task, cpu.vector if reason is Exit.TRAP else kernel.arch.VECTOR_ILLEGAL)
 
 
-def _advance(kernel: Kernel, task: Task) -> None:
-    """Take a call that does not fit into the trap one step on, sleeping first if it waits."""
+def _advance(kernel: Kernel, task: Task) -> bool:
+    """Take a call that does not fit into the trap one step on; False if the task sleeps now."""
     value: bool | BaseException = True
     if task.waiting is not None:
-        value = _sleep(kernel, task)
+        value = not task.timed_out
+        if not task.woken and _to_be_interrupted(task):
+            task.pending_work = True
+            value = Interrupted()
     result = kernel.drive(task, task.call, value)
     if result is None:
         for tracer in kernel.tracers:
             tracer.suspend(task)
-        return
-    from kernel.kernel import NO_RESULT
-
+        _arm(kernel, task)
+        return task.ready
     if result != NO_RESULT:
         kernel.cpu.write({kernel.arch.RESULT: result})
     if kernel.tracers and task.exit_status is None:
         if task.signals.interrupted is not None:
             result = signal.restart_code(task.signals, task.signals.interrupted)
         kernel.trace_leave(task, 0 if result == NO_RESULT else result)
+    return True
 
 
-def _sleep(kernel: Kernel, task: Task) -> bool | BaseException:
-    """Until a queue is woken (True), the deadline passes (False) or a signal is to be handled."""
+def _to_be_interrupted(task: Task) -> bool:
+    """Whether a signal breaks the wait off; one that waits for its vfork child only by SIGKILL."""
+    assert task.waiting is not None
+    mask = task.signals.deliverable
+    return bool(mask & signal.sigset(signal.SIGKILL) if task.waiting.killable_only else mask)
+
+
+def _arm(kernel: Kernel, task: Task) -> None:
+    """Put a task to sleep: from here on whatever it waits for makes it ready."""
     waiting = task.waiting
     assert waiting is not None
-    task.woken = False
+    task.timed_out = task.woken = False
+    if _to_be_interrupted(task):
+        return
+    task.ready = False
 
     def wake() -> None:
         task.woken = True
+        kernel.make_ready(task)
 
+    task.wake = wake
     for queue in waiting.queues:
         queue.add(wake)
-    try:
-        while True:
-            events(kernel, task)
-            if task.signals.deliverable:
-                task.pending_work = True
-                return Interrupted()
-            if task.woken:
-                return True
-            now = kernel.clock.monotonic_ns()
-            if waiting.deadline is not None and now >= waiting.deadline:
-                return False
-            if _idle(kernel, waiting.queues, waiting.deadline, now):
-                return True
-    finally:
-        for queue in waiting.queues:
-            queue.remove(wake)
+        if isinstance(queue, HostQueue):
+            kernel.host_waiters[task] = waiting.queues
+    if waiting.deadline is not None:
+
+        def expire() -> None:
+            task.timed_out = task.woken = True
+            kernel.make_ready(task)
+
+        task.alarm = kernel.timers.add(waiting.deadline, expire)
 
 
-def events(kernel: Kernel, task: Task) -> None:
-    """What came from outside: the host's signals and timers that are due."""
+def disarm(task: Task) -> None:
+    """A sleeping task wakes: nothing else is to wake it again."""
+    if task.wake is not None:
+        if task.waiting is not None:
+            for queue in task.waiting.queues:
+                queue.remove(task.wake)
+        task.wake = None
+        task.kernel.host_waiters.pop(task, None)
+    if task.alarm is not None:
+        task.kernel.timers.cancel(task.alarm)
+        task.alarm = None
+
+
+def events(kernel: Kernel) -> None:
+    """What came from outside: the host's signals, timers that are due, host descriptors that are ready."""
     kernel.cpu.kicked = False
     hosts = kernel.host_signals
     if hosts is not None:
         for signo in hosts.take():
-            signal.send(task, siginfo.from_host(signo))
-    if kernel.timers.next() is not None:
-        kernel.timers.expire(kernel.clock.monotonic_ns())
-
-
-def _idle(kernel: Kernel, queues: tuple[object, ...], deadline: int | None, now: int) -> bool:
-    """Sleep on the host; True if one of the host descriptors in `queues` is ready."""
+            signal.send_from_host(kernel, signo)
     timer = kernel.timers.next()
-    if timer is not None and (deadline is None or timer < deadline):
-        deadline = timer
-    hosts = kernel.host_signals
+    if timer is not None:
+        kernel.timers.expire(kernel.clock.monotonic_ns())
+        timer = kernel.timers.next()
+        if timer is not None and hosts is not None:
+            hosts.watcher.set_deadline(timer)  # the end of a slice may have taken its place
+    if kernel.host_waiters and kernel.run_queue:
+        _poll_host(kernel, 0)
+
+
+def _idle(kernel: Kernel) -> None:
+    """Nobody can run: sleep on the host until something happens."""
+    timer = kernel.timers.next()
+    timeout = None
+    if timer is not None:
+        timeout = min(max(0, timer - kernel.clock.monotonic_ns()), LONGEST_SLEEP)
+    _poll_host(kernel, timeout)
+
+
+def _poll_host(kernel: Kernel, timeout: int | None) -> None:
+    """Wait up to `timeout` nanoseconds (None: for ever) for the host; wake whoever waits for what is ready."""
     wanted: dict[int, int] = {}
-    for queue in queues:
-        if isinstance(queue, HostQueue):
-            wanted[queue.fd] = wanted.get(queue.fd, 0) | queue.events
-    timeout = None if deadline is None else min(max(0, deadline - now), LONGEST_SLEEP)
+    for queues in kernel.host_waiters.values():
+        for queue in queues:
+            if isinstance(queue, HostQueue):
+                wanted[queue.fd] = wanted.get(queue.fd, 0) | queue.events
+    hosts = kernel.host_signals
     wake_fd = hosts.wake_fd if hosts is not None else -1
     if (wanted or wake_fd >= FD_SETSIZE) and hasattr(select, "poll"):
         poller = select.poll()
@@ -133,14 +255,18 @@ def _idle(kernel: Kernel, queues: tuple[object, ...], deadline: int | None, now:
         if wake_fd >= 0:
             poller.register(wake_fd, select.POLLIN)
         # Rounded up, so that a deadline has passed when we look.
-        ready = poller.poll(None if timeout is None else -(-timeout // 1_000_000))
-        return any(fd != wake_fd for fd, _ in ready)
-    # A mere sleep takes this way everywhere: it is not rounded to milliseconds.
-    reading = [fd for fd, mask in wanted.items() if mask & 1]
-    writing = [fd for fd, mask in wanted.items() if mask & 4]
-    watched = [*reading, wake_fd] if wake_fd >= 0 else reading
-    got = select.select(watched, writing, [], None if timeout is None else timeout / 1e9)
-    return any(fd != wake_fd for fd in (*got[0], *got[1]))
+        ready = {fd for fd, _ in poller.poll(None if timeout is None else -(-timeout // 1_000_000))}
+    else:
+        # A mere sleep takes this way everywhere: it is not rounded to milliseconds.
+        reading = [fd for fd, mask in wanted.items() if mask & 1]
+        writing = [fd for fd, mask in wanted.items() if mask & 4]
+        watched = [*reading, wake_fd] if wake_fd >= 0 else reading
+        got = select.select(watched, writing, [], None if timeout is None else timeout / 1e9)
+        ready = {*got[0], *got[1]}
+    for task, queues in list(kernel.host_waiters.items()):
+        if any(isinstance(queue, HostQueue) and queue.fd in ready for queue in queues):
+            task.woken = True
+            kernel.make_ready(task)
 
 
 def _trap(kernel: Kernel, task: Task, vector: int) -> None:
@@ -169,16 +295,3 @@ def _page_fault(kernel: Kernel, task: Task) -> None:
     else:
         code = SEGV_MAPERR if reason == memory.NOT_MAPPED else SEGV_ACCERR
         signal.force_signal(task, signal.SIGSEGV, code, address, trap=trap)
-
-
-def _finish(kernel: Kernel, task: Task) -> int:
-    """do_exit: give everything back."""
-    status = task.exit_status
-    assert status is not None
-    if kernel.tracers:
-        for tracer in kernel.tracers:
-            tracer.exit(task, status)
-    task.files.close_all()
-    task.mm.release()
-    del kernel.tasks[task.tid]
-    return status

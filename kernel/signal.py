@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
+from kernel import exit as end
 from kernel import hostsignals, siginfo
 from kernel.cred import CAP_KILL
 from kernel.siginfo import SigInfo
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel.itimer import IntervalTimer
+    from kernel.kernel import Kernel
     from kernel.task import Task
 
 SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE = 1, 2, 3, 4, 5, 6, 7, 8
@@ -233,6 +235,10 @@ class SignalState:
         self.altstack.reset()
         self.restart_block = None
 
+    def clear_handlers(self) -> None:
+        """CLONE_CLEAR_SIGHAND: every handler becomes the default; ignored stays ignored."""
+        self.actions[:] = [_IGNORED if action.handler == SIG_IGN else _DEFAULT for action in self.actions]
+
     def fork(self) -> SignalState:
         """The state of a new process: a copy of actions, mask and alternate stack, nothing pending."""
         hand = SigHand()
@@ -309,6 +315,11 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
         _flush(task, sigset(SIGCONT))
     elif signo == SIGCONT:
         _flush(task, DEFAULT_STOP)
+    if signo in (SIGCONT, SIGKILL) and task.stopped:
+        task.stopped = False
+        task.kernel.signal_wake_up(task, resume=True)
+        if signo == SIGCONT:
+            end.notify_stopped(task, 0)
     if _ignored(state, signo):
         return
     pending = state.pending if to_thread else state.shared.pending
@@ -328,6 +339,17 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
     else:
         _choose_thread(task, bit)
     state.hand.arrived.wake()
+
+
+def send_from_host(kernel: Kernel, signo: int) -> None:
+    """A signal that lxrun was sent: the terminal's go to the processes in its foreground, others to the
+    first process."""
+    info = siginfo.from_host(signo)
+    targets = [task for task in kernel.tasks.values() if task.pgid == kernel.foreground and task.tid == task.tgid]
+    if info.code != siginfo.SI_KERNEL or not targets:
+        targets = [kernel.tasks[1]]
+    for task in targets:
+        send(task, info)
 
 
 def _flush(task: Task, mask: int) -> None:
@@ -534,6 +556,8 @@ def deliver(task: Task) -> None:
             continue
         if bit & DEFAULT_STOP:
             _stop(task, signo)
+            if task.stopped:
+                return
             continue
         # No core file is ever written, so the status does not claim one (WCOREDUMP).
         task.exit_status = signo
@@ -547,13 +571,17 @@ def restart_code(state: SignalState, call: InterruptedCall) -> int:
 
 
 def _stop(task: Task, signo: int) -> None:
-    """do_signal_stop: lxrun itself stops with its only process.  The SIGCONT that ends the stop is here
-    before the program goes on."""
+    """do_signal_stop.  With the first process lxrun itself stops, and whoever started it sees it; the
+    SIGCONT that ends that stop is here before the program goes on."""
+    if task.tid != 1:
+        task.stopped = True
+        end.notify_stopped(task, signo)
+        return
     hostsignals.stop(signo)
     hosts = task.kernel.host_signals
     if hosts is not None:
         for arrived in hosts.take_soon():
-            send(task, siginfo.from_host(arrived))
+            send_from_host(task.kernel, arrived)
 
 
 def settle_call(task: Task, action: SigAction | None) -> None:

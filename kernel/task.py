@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,11 +11,13 @@ from kernel.priority import Priority
 from vfs.wait import WaitQueue
 
 if TYPE_CHECKING:
+    from emu.engine import Context
     from kernel.files import FdTable
     from kernel.kernel import Kernel
     from kernel.mm import AddressSpace
     from kernel.rseq import Rseq
     from kernel.signal import SignalState
+    from kernel.timers import Timer
     from vfs.node import Path
 
 
@@ -41,6 +43,7 @@ class Waiting(NamedTuple):
 
     queues: tuple[WaitQueue, ...]
     deadline: int | None
+    killable_only: bool = False
 
 
 @coroutine
@@ -58,6 +61,18 @@ class Task:
     robust_list: int = 0
     rseq: Rseq | None = None
     dumpable: int = 1
+    # The family: who gets SIGCHLD, whom wait(2) can find, and what it would say
+    parent: Task | None = None
+    exit_signal: int = 0
+    stop_report: int = 0  # a wait(2) status of a stop or continuation nobody has asked for yet
+    stopped: bool = False
+    zombie: bool = False
+    cpu_ns: int = 0
+    children_cpu_ns: int = 0
+    vfork_parent: Task | None = None
+    # The registers while another task has the CPU, and what is to be changed in them
+    context: Context | None = None
+    pending_registers: dict[str, int] | None = None
     # prctl(2) and its files in /proc
     no_new_privs: bool = False
     pdeath_signal: int = 0
@@ -78,7 +93,11 @@ class Task:
     # to know to make the call again; `woken` is set by whatever it waits for
     call: Any = None
     waiting: Waiting | None = None
-    woken: bool = False
+    wake: Callable[[], None] | None = None  # in every queue it waits for
+    alarm: Timer | None = None  # for the deadline
+    woken: bool = False  # by what it waits for, or by its deadline: a signal waits until it has looked
+    timed_out: bool = False
+    ready: bool = False  # in the run queue, or running
     call_number: int = 0
     call_first: int = 0
     # The result of a call that is over but not yet in the register
@@ -116,6 +135,17 @@ class Task:
         self.signals = signals
         self.rlimits = {} if rlimits is None else rlimits
         self.sched = Priority()
+        self.children: list[Task] = []
+        self.child_changed = WaitQueue()
+        self.vfork_done = WaitQueue()
+
+    async def wait_uninterruptible(self, queue: WaitQueue, done: Callable[[], bool]) -> None:
+        """Sleep until `done`, whatever signals come: they are handled afterwards."""
+        while not done() and self.exit_status is None:
+            try:
+                await _yield(Waiting((queue,), None, killable_only=True))
+            except Interrupted:
+                return  # only a fatal signal comes through
 
     async def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> bool:
         """Sleep until one of `queues` is woken or `timeout_ns` has passed; False on time-out.

@@ -63,7 +63,6 @@ class Family(NamedTuple):
 
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
-ONE_PROCESS: Final = REFUSED(ENOSYS, "one process with one thread")
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
 NO_SOCKETS: Final = REFUSED(errno.ENOTSOCK, "no sockets, so no descriptor is one")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
@@ -336,17 +335,23 @@ TABLE: Final[tuple[Family, ...]] = (
         ),
     ),
     Family(
+        "Processes: making and waiting",
+        "process",
+        (
+            Call("fork", FULL),
+            Call("vfork", FULL),
+            Call("clone", PARTIAL("CLONE_THREAD, CLONE_PIDFD and namespaces")),
+            Call("clone3", PARTIAL("CLONE_THREAD, CLONE_PIDFD, set_tid, cgroups and namespaces")),
+            Call("wait4", FULL, SYS),
+            Call("waitid", PARTIAL("P_PIDFD"), SYS),
+        ),
+    ),
+    Family(
         "Processes",
         "exec",
         (
             Call("execve", FULL),
             Call("execveat", FULL),
-            Call("clone", ONE_PROCESS),
-            Call("clone3", ONE_PROCESS),
-            Call("fork", ONE_PROCESS),
-            Call("vfork", ONE_PROCESS),
-            Call("wait4", REFUSED(errno.ECHILD, "one process, so no children"), SYS),
-            Call("waitid", REFUSED(errno.ECHILD, "one process, so no children"), SYS),
             Call("ptrace", REFUSED(EPERM, "no other process to trace")),
             Call("kcmp", REFUSED(ENOSYS, "no other process to compare")),
             Call("pidfd_open", NO_PIDFD),

@@ -452,6 +452,21 @@ eval { die { code => 7 } }; print $@->{code}, "\n"; local $SIG{ALRM} = sub { pri
 printf "%.15g %s\n", atan2(1, 1) * 4, sprintf '%e', 1 / 3; exit 4;
 """
 
+# Pipelines, here-documents, traps, background jobs, wait -n.
+SHELL = """
+seq 1 200 | sort -rn | head -3 | tr '\\n' ' '; echo
+x=$(echo outer $(echo inner)); echo "$x"
+trap 'echo usr1' USR1; kill -USR1 $$
+(sleep 0.1; echo background; exit 5) & wait $!; echo "status $?"
+for i in 1 2 3; do (exit $i) & done; wait -n; wait; echo waited
+cat <<X | wc -l
+a
+b
+X
+sleep 5 & kill $!; wait $!; echo "killed $?"
+trap 'echo bye; exit 3' EXIT
+"""
+
 # Writes machine code and runs it: traces, callbacks, and functions made and dropped by the hundred.
 JIT = """
 local sum = 0 for i = 1, 3e5 do sum = sum + (i % 7) * 1.5 end print(sum)
@@ -556,6 +571,9 @@ vacuum;
 """
 
 LANGUAGES = [
+    Case("bash", f"/bin/bash -c {shlex.quote(SHELL)}", status=3),
+    Case("dash", "/bin/dash -c 'ls | sort | head -3; (exit 4); echo $?; cat text | wc -l | cat'"),
+    Case("bash", "/bin/bash -c 'yes | head -1; true | false | true; echo ${PIPESTATUS[@]}; time true' 2>/dev/null"),
     Case("lua5.4", f"lua5.4 -e {shlex.quote(LUA)}", status=5),
     Case("luajit", f"luajit -e {shlex.quote(JIT)}"),
     Case("lua5.4", "lua5.4 -e 'error(\"no\")'", status=1),

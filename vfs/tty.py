@@ -147,7 +147,7 @@ def host_group(fd: int) -> int:
 def get_group(fd: int, task: Any, arg: int) -> int:
     """TIOCGPGRP.  A group that is not the guest's has no number here: 0, as from another pid namespace."""
     ours = host_group(fd) == os.getpgrp()
-    task.mm.put_u32(arg, task.pgid if ours else 0)
+    task.mm.put_u32(arg, task.kernel.foreground if ours else 0)
     return 0
 
 
@@ -163,6 +163,7 @@ def set_group(fd: int, task: Any, arg: int) -> int:
     if members[0].sid != task.sid:
         raise OSError(errno.EPERM, "a group of another session")
     unstopped(task, lambda: os.tcsetpgrp(fd, os.getpgrp()))
+    task.kernel.foreground = wanted
     return 0
 
 

@@ -93,6 +93,17 @@ def reset_fp(cpu: Cpu) -> None:
     cpu.write_block(_SSE, 16, bytes(16 * len(_SSE)))
 
 
+def child_registers(stack: int, tls: int | None) -> dict[str, int]:
+    """What clone(2) changes in the new task's registers (copy_thread): it returns 0, on its own stack and
+    thread area if it was given them."""
+    registers = {RESULT: 0}
+    if stack:
+        registers[SP] = stack
+    if tls is not None:
+        registers["fs_base"] = tls
+    return registers
+
+
 def canonical(address: int) -> bool:
     """Whether the processor accepts an address at all: others are #GP, not #PF."""
     return not 0x0000_8000_0000_0000 <= address < 0xFFFF_8000_0000_0000

@@ -1,0 +1,129 @@
+"""Making tasks: Linux's ``kernel/fork.c``, fork(2), vfork(2), clone(2)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from kernel.priority import Priority
+from kernel.task import FsContext, Task
+
+if TYPE_CHECKING:
+    from kernel.kernel import Kernel
+
+CSIGNAL = 0xFF
+CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x100, 0x200, 0x400, 0x800
+CLONE_PIDFD, CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT = 0x1000, 0x2000, 0x4000, 0x8000
+CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x40000, 0x80000
+CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
+CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
+CLONE_CLEAR_SIGHAND = 0x1_0000_0000
+_NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
+_KNOWN = (
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | CLONE_SYSVSEM
+    | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED
+    | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND
+)  # fmt: skip
+RLIMIT_NPROC = 6
+PID_MAX = 32768
+
+
+def next_pid(kernel: Kernel) -> int:
+    """alloc_pid: the next free number, upwards, then again from 2.  Raises OSError(EAGAIN)."""
+    for _ in range(PID_MAX):
+        kernel.last_pid = kernel.last_pid % (PID_MAX - 1) + 1
+        pid = kernel.last_pid
+        if pid > 1 and pid not in kernel.tasks:
+            return pid
+    raise OSError(errno.EAGAIN, "no free process number")
+
+
+def copy_process(
+    parent: Task, flags: int, exit_signal: int, stack: int, tls: int | None, parent_tid: int, child_tid: int
+) -> Task:
+    """A new process, ready to run: what `flags` say is shared with its parent, the rest is a copy.
+
+    The parent's registers are on the CPU.  Raises OSError EINVAL, ENOSYS (threads and namespaces),
+    EAGAIN (RLIMIT_NPROC), ENOMEM, EFAULT.
+    """
+    kernel = parent.kernel
+    if (flags & CLONE_SIGHAND and not flags & CLONE_VM) or (flags & CLONE_THREAD and not flags & CLONE_SIGHAND):
+        raise OSError(errno.EINVAL, "shared handlers need shared memory, threads need both")
+    if flags & CLONE_CLEAR_SIGHAND and flags & CLONE_SIGHAND:
+        raise OSError(errno.EINVAL, "contradictory flags")
+    if flags & _NAMESPACES:
+        raise OSError(errno.EPERM, "no new namespaces")
+    if flags & ~_KNOWN:
+        raise OSError(errno.ENOSYS, "no threads yet")
+    limit = parent.rlimits[RLIMIT_NPROC][0]
+    uid = parent.cred.uid
+    if uid and sum(other.cred.uid == uid for other in kernel.tasks.values()) >= limit:
+        raise OSError(errno.EAGAIN, "RLIMIT_NPROC")
+    pid = next_pid(kernel)
+    rlimits = dict(parent.rlimits)
+    if flags & CLONE_VM:
+        mm = parent.mm
+        mm.users += 1
+    else:
+        mm = parent.mm.fork(rlimits)
+    files = parent.files
+    if flags & CLONE_FILES:
+        files.users += 1
+    else:
+        files = files.fork()
+    fs = parent.fs if flags & CLONE_FS else FsContext(parent.fs.root, parent.fs.cwd, parent.fs.umask)
+    signals = parent.signals.fork()
+    if flags & CLONE_SIGHAND:
+        signals.hand = parent.signals.hand
+    elif flags & CLONE_CLEAR_SIGHAND:
+        signals.clear_handlers()
+    if flags & CLONE_VM and not flags & CLONE_VFORK:
+        signals.altstack.reset()
+    real_parent = parent.parent if flags & CLONE_PARENT and parent.parent is not None else parent
+    child = Task(
+        kernel, pid, pid, real_parent.tgid, parent.pgid, parent.sid, mm, files, fs, parent.cred, signals,
+        rlimits=rlimits,
+    )  # fmt: skip
+    for name in ("comm", "personality", "no_new_privs", "timer_slack_ns", "thp_disable", "oom_score_adj", "arg_range",
+                 "env_range", "auxv", "exe", "dumpable"):  # fmt: skip
+        setattr(child, name, getattr(parent, name))
+    child.start_ns = kernel.clock.boottime_ns()
+    child.parent = real_parent
+    child.exit_signal = exit_signal
+    _inherit_priority(child.sched, parent.sched)
+    if not flags & CLONE_VM:
+        child.rseq = parent.rseq
+    child.robust_list = 0
+    if flags & CLONE_CHILD_CLEARTID:
+        child.clear_child_tid = child_tid
+    real_parent.children.append(child)
+    kernel.tasks[pid] = child
+    child.context = kernel.cpu.new_context()
+    kernel.cpu.save(child.context)
+    child.pending_registers = kernel.arch.child_registers(stack, tls)
+    if flags & CLONE_PARENT_SETTID:
+        parent.mm.put_u32(parent_tid, pid)
+    if flags & CLONE_CHILD_SETTID:
+        mm.put_u32(child_tid, pid)
+    kernel.make_ready(child)
+    return child
+
+
+def _inherit_priority(child: Priority, parent: Priority) -> None:
+    """sched_fork."""
+    if parent.reset_on_fork:
+        return
+    child.policy, child.rt_priority = parent.policy, parent.rt_priority
+    child.nice, child.ioprio = parent.nice, parent.ioprio
+
+
+async def clone(
+    parent: Task, flags: int, exit_signal: int, stack: int, tls: int | None, parent_tid: int, child_tid: int
+) -> int:
+    """kernel_clone: the new process's number, for vfork only once the child has let go of the memory."""
+    child = copy_process(parent, flags, exit_signal, stack, tls, parent_tid, child_tid)
+    if flags & CLONE_VFORK:
+        child.vfork_parent = parent
+        # Killable only: nothing but the child's exec or end wakes the parent.
+        await parent.wait_uninterruptible(child.vfork_done, lambda: child.vfork_parent is None)
+    return child.tid

@@ -1,0 +1,133 @@
+"""Processes: fork, vfork, clone, wait4, waitid."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from kernel import exit as end
+from kernel import siginfo
+from kernel.fork import (
+    CLONE_DETACHED,
+    CLONE_SETTLS,
+    CLONE_VFORK,
+    CLONE_VM,
+    CSIGNAL,
+    clone,
+)
+from kernel.rusage import usage
+from syscalls.abi import Int, Ptr, ULong
+from syscalls.structs import RUSAGE
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+SIGCHLD = 17
+NSIG = 64
+P_ALL, P_PID, P_PGID, P_PIDFD = range(4)
+_CLONE_ARGS = Struct("<11Q")  # flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, ...
+_CLONE_ARGS_V0 = 64
+_PAGE_SIZE = 4096
+_SIGINFO_BYTES = 28  # up to si_status: the rest of a caller's siginfo_t waitid(2) leaves as it is
+
+
+async def sys_fork(t: Task) -> int:
+    """fork(2)."""
+    return await clone(t, 0, SIGCHLD, 0, None, 0, 0)
+
+
+async def sys_vfork(t: Task) -> int:
+    """vfork(2)."""
+    return await clone(t, CLONE_VFORK | CLONE_VM, SIGCHLD, 0, None, 0, 0)
+
+
+async def sys_clone(t: Task, flags: ULong, stack: Ptr, parent_tid: Ptr, child_tid: Ptr, tls: ULong) -> int:
+    """clone(2), with the argument order of x86-64, arm64 and riscv."""
+    thread_area = tls if flags & CLONE_SETTLS else None
+    return await clone(t, flags & 0xFFFF_FF00, flags & CSIGNAL, stack, thread_area, parent_tid, child_tid)
+
+
+async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
+    """clone3(2)."""
+    if size < _CLONE_ARGS_V0:
+        raise OSError(errno.EINVAL, "no struct clone_args is that short")
+    if size > _PAGE_SIZE:
+        raise OSError(errno.E2BIG, "no struct clone_args is that long")
+    raw = t.mm.read(args, size)
+    if any(raw[_CLONE_ARGS.size :]):
+        raise OSError(errno.E2BIG, "fields of a newer kernel")
+    flags, _pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, set_tid, set_tid_size, cgroup = (
+        _CLONE_ARGS.unpack(raw[: _CLONE_ARGS.size].ljust(_CLONE_ARGS.size, b"\0"))
+    )
+    if flags & (CLONE_DETACHED | CSIGNAL) or signo > NSIG or bool(stack) != bool(stack_size):
+        raise OSError(errno.EINVAL, "flags, signal or stack")
+    if set_tid or set_tid_size or cgroup:
+        raise OSError(errno.EPERM, "numbers and control groups are not chosen here")
+    thread_area = tls if flags & CLONE_SETTLS else None
+    return await clone(t, flags, signo, stack + stack_size, thread_area, parent_tid, child_tid)
+
+
+def _selector(t: Task, pid: int) -> Callable[[Task], bool]:
+    """Which children wait4(2) means."""
+    if pid == -1:
+        return lambda child: True
+    if pid > 0:
+        return lambda child: child.tgid == pid
+    group = -pid or t.pgid
+    return lambda child: child.pgid == group
+
+
+async def sys_wait4(t: Task, pid: Int, status: Ptr, options: Int, rusage: Ptr) -> int:
+    """wait4(2)."""
+    known = end.WNOHANG | end.WUNTRACED | end.WCONTINUED | end.WNOTHREAD | end.WALL | end.WCLONE
+    if options & 0xFFFF_FFFF & ~known:
+        raise OSError(errno.EINVAL, "unknown option")
+    if pid == -(1 << 31):
+        raise OSError(errno.ESRCH, "no such group")
+    found = await end.wait(t, _selector(t, pid), options | end.WEXITED)
+    if found is None:
+        return 0
+    child, word = found
+    if status:
+        t.mm.put_u32(status, word)
+    if rusage:
+        t.mm.pack(RUSAGE, rusage, *usage(child))
+    return child.tgid
+
+
+async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, rusage: Ptr) -> int:
+    """waitid(2)."""
+    events = end.WEXITED | end.WUNTRACED | end.WCONTINUED
+    known = events | end.WNOHANG | end.WNOWAIT | end.WNOTHREAD | end.WALL | end.WCLONE
+    if options & 0xFFFF_FFFF & ~known or not options & events:
+        raise OSError(errno.EINVAL, "options")
+    if which == P_ALL:
+        wanted = _selector(t, -1)
+    elif which == P_PID and upid > 0:
+        wanted = _selector(t, upid)
+    elif which == P_PGID and upid >= 0:
+        wanted = _selector(t, -upid)
+    elif which == P_PIDFD and upid >= 0:
+        t.files.get(upid)
+        raise OSError(errno.EBADF, "not a process descriptor")
+    else:
+        raise OSError(errno.EINVAL, "no such kind of child")
+    found = await end.wait(t, wanted, options)
+    if found is None:
+        if info:
+            t.mm.write(info, bytes(_SIGINFO_BYTES))
+        return 0
+    child, word = found
+    if word == end.CONTINUED_STATUS:
+        code, value = end.CLD_CONTINUED, 18
+    elif word & 0xFF == 0x7F:
+        code, value = end.CLD_STOPPED, word >> 8
+    else:
+        code, value = end.exit_code(word)
+    if rusage:
+        t.mm.pack(RUSAGE, rusage, *usage(child))
+    if info:
+        t.mm.write(info, siginfo.child(code, child.tgid, child.cred.uid, value, 0, 0).pack()[:_SIGINFO_BYTES])
+    return 0
