@@ -28,7 +28,6 @@ PATIENCE = 15.0  # a run that takes longer is not repeated
 class Run:
     seconds: float
     status: int
-    peak_mb: float
     output: str  # a digest
 
 
@@ -76,11 +75,11 @@ def execute(argv: list[str], work: Path, stdin: str | None, keep: bool) -> Run:
     pid = os.posix_spawn(argv[0], argv, env, file_actions=streams, setpgroup=0)
     signal.signal(signal.SIGALRM, lambda number, frame: os.killpg(pid, signal.SIGKILL))
     signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
-    _, status, usage = os.wait4(pid, 0)
+    _, status = os.waitpid(pid, 0)
     seconds = time.perf_counter() - started
     signal.setitimer(signal.ITIMER_REAL, 0)
     digest = hashlib.sha256(out.read_bytes()).hexdigest() if keep else ""
-    return Run(seconds, os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, digest)
+    return Run(seconds, os.waitstatus_to_exitcode(status), digest)
 
 
 def check(workload: Workload, runner: str, work: Path, expected: str) -> tuple[str, float]:
@@ -116,6 +115,8 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
                 if number and (workload.key, runner) in slow:
                     continue
                 result = results[workload.key]
+                if workload.warm:
+                    execute(command(NATIVE, workload.argv), work, workload.stdin, keep=False)
                 if workload.idle:
                     idle = execute(command(runner, workload.idle), work, workload.stdin, keep=False)
                     result.idle.setdefault(runner, []).append(idle.seconds)
@@ -123,6 +124,12 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
                 result.work.setdefault(runner, []).append(done.seconds)
         print(f"round {number + 1} of {rounds}", flush=True)
     return results
+
+
+def peak_mb(runner: str, argv: Sequence[str], work: Path) -> float:
+    """Peak memory of one run, in megabytes."""
+    execute([str(work / "peak"), *command(runner, argv)], work, None, keep=True)
+    return int((work / "output").read_text()) * 1024 / 1e6
 
 
 def main() -> None:
@@ -148,7 +155,7 @@ def main() -> None:
         keys = options.only.split(",") if options.only else []
         chosen = [w for w in workloads(work) if not keys or w.key in keys]
         results = measure(chosen, runners, work, options.rounds)
-        peaks = {r: execute(command(r, ["/bin/busybox", "true"]), work, None, keep=False).peak_mb for r in runners}
+        peaks = {r: peak_mb(r, ["/bin/busybox", "true"], work) for r in runners}
 
     from bench.report import Report
 

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kernel import siginfo, signal
+from kernel import hostsignals, siginfo, signal
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -85,6 +85,21 @@ def notify_stopped(task: Task, signo: int) -> None:
     if task.parent is not None:
         task.parent.child_changed.wake()
         _notify(task, signal.SIGCHLD, CLD_STOPPED if signo else CLD_CONTINUED, signo or signal.SIGCONT)
+
+
+def orphaned_group(task: Task) -> bool:
+    """is_current_pgrp_orphaned: nobody outside the group, in its session, looks after a member of it.  The
+    terminal's stop signals do not stop such a group (setpgid(2))."""
+    for member in task.kernel.tasks.values():
+        if member.pgid != task.pgid or member.zombie:
+            continue
+        parent = member.parent
+        if parent is None:
+            if not hostsignals.group_is_orphaned():
+                return False
+        elif parent.pgid != member.pgid and parent.sid == member.sid:
+            return False
+    return True
 
 
 def _reparent(task: Task) -> None:

@@ -83,6 +83,15 @@ def _waiter(fd: int) -> Callable[[int | None], bool]:
     return lambda left: bool(poll.poll(None if left is None else min(-(-left // 1_000_000), _LONGEST_POLL)))
 
 
+def group_is_orphaned() -> bool:
+    """Whether the process group lxrun runs in has no parent in its session that could continue it."""
+    parent = os.getppid()
+    try:
+        return os.getpgid(parent) == os.getpgrp() or os.getsid(parent) != os.getsid(0)
+    except OSError:
+        return True
+
+
 class Watcher:
     """A thread that sleeps until a byte arrives in the pipe or a deadline passes, and then kicks."""
 

@@ -574,6 +574,8 @@ def _stop(task: Task, signo: int) -> None:
     """do_signal_stop.  With the first process lxrun itself stops, and whoever started it sees it; the
     SIGCONT that ends that stop is here before the program goes on."""
     if task.tid != 1:
+        if signo != SIGSTOP and end.orphaned_group(task):
+            return
         task.stopped = True
         end.notify_stopped(task, signo)
         return

@@ -54,7 +54,7 @@ def make_task(kernel: SimpleNamespace, tid: int, *, tgid: int | None = None, mm:
     cred = SimpleNamespace(uid=5, euid=5, suid=5, cap_effective=0)
     task = FakeTask(
         kernel=kernel, tid=tid, tgid=tgid or tid, pgid=1, sid=1, mm=mm or Memory(), cred=cred, signals=SignalState(),
-        pending_work=False, exit_status=None, rlimits={}, rseq=None,
+        pending_work=False, exit_status=None, rlimits={}, rseq=None, stopped=False,
     )  # fmt: skip
     kernel.tasks[tid] = task
     return task

@@ -532,6 +532,7 @@ SPECS: dict[str, Spec] = {
     "fork": Spec(),
     "vfork": Spec(),
     "clone": Spec(choose=_clone),
+    "clone3": Spec(s.clone_args, size),
     "wait4": Spec(integer, wait_status, flags(c.WAIT_FLAGS, "W"), out(s.rusage)),
     "waitid": Spec(choice(c.WAITID_TYPES, "P_"), integer, out(s.siginfo), flags(c.WAIT_FLAGS, "W"), out(s.rusage)),
     "ptrace": Spec(hexadecimal, integer, hexadecimal, hexadecimal),

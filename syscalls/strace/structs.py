@@ -183,6 +183,22 @@ def timeval_text(seconds: int, microseconds: int) -> str:
     return f"{{tv_sec={seconds}, tv_usec={microseconds}}}"
 
 
+def clone_args_text(*words: int) -> str:
+    """struct clone_args up to `tls`: what is not in use is left out."""
+    flags, pidfd, child_tid, parent_tid, signo, stack, size, tls = words
+    parts = [f"flags={flags_text(c.CLONE_FLAGS, flags, 'CLONE_') if flags else '0'}"]
+    named = ((0x1000, "pidfd", pidfd), (0x1200000, "child_tid", child_tid), (0x100000, "parent_tid", parent_tid))
+    for bits, name, value in named:
+        if flags & bits:
+            parts.append(f"{name}={address_text(value)}")
+    parts.append(f"exit_signal={signal_name(signo) if signo else 0}")
+    parts += [f"stack={address_text(stack)}", f"stack_size={size:#x}"]
+    if flags & 0x80000:
+        parts.append(f"tls={address_text(tls)}")
+    return "{" + ", ".join(parts) + "}"
+
+
+clone_args = struct("<8Q", clone_args_text)
 timespec = struct("<qQ", timespec_text)
 timeval = struct("<qQ", timeval_text)
 itimerval = struct("<qQqQ", lambda a, b, s, u: f"{{it_interval={timeval_text(a, b)}, it_value={timeval_text(s, u)}}}")

@@ -72,7 +72,7 @@ static void stops(void)
     SHOW(kill(child, SIGCONT));
     NOTE("%d", waitpid(child, &status, WCONTINUED) == child);
     status_of("continued", status);
-    kill(child, SIGTSTP);
+    kill(child, SIGSTOP);
     memset(&info, 0, sizeof info);
     SHOW(waitid(P_PID, child, &info, WSTOPPED | WNOWAIT));
     NOTE("%d %d %d %d", info.si_signo, info.si_code, info.si_status, info.si_pid == child);
