@@ -1,6 +1,6 @@
 """The seam between the kernel and whatever executes guest instructions.
 
-An engine is a CPU with a TLB (DESIGN.md section 2).  It runs a register set in a page table until
+An engine is a CPU with a TLB (docs/architecture.md).  It runs a register set in a page table until
 something happens and asks its `Supervisor`, the kernel, for a page when it misses.  Nothing here
 knows Unicorn or any guest architecture.
 """

@@ -1,11 +1,11 @@
 """The Unicorn engine: `Cpu` on libunicorn's software MMU, spoken to through ctypes.
 
 The library is called directly, with preallocated buffers, because the binding's wrapper class costs
-more per call than the call itself (docs/measurements.md) and 40 ms to import.  Functions that return
+more per call than the call itself and 40 ms to import.  Functions that return
 at once go through PyDLL, which keeps the interpreter lock; only `uc_emu_start` gives it up, so that
 the watcher thread can run while guest code does.
 
-How the machine is put together, and why, is DESIGN.md section 4: the CPU exists before the arena is
+How the machine is put together, and why, is in docs/architecture.md: the CPU exists before the arena is
 mapped, enters user mode through SYSRET once, and asks for every page through the TLB fill hook.
 """
 
