@@ -467,6 +467,21 @@ sleep 5 & kill $!; wait $!; echo "killed $?"
 trap 'echo bye; exit 3' EXIT
 """
 
+GIT = """
+export GIT_AUTHOR_DATE=2020-01-01T00:00:00Z GIT_COMMITTER_DATE=2020-01-01T00:00:00Z HOME=$PWD
+git init -q -b main r; cd r; git config user.name a; git config user.email a@b
+cp ../text f; git add f; git commit -qm one; echo more >> f; git commit -qam two
+git log --format='%H %s' | cat; git diff --stat HEAD~1 | cat
+git clone -q . ../c; git -C ../c gc -q; git -C ../c fsck 2>&1; git -C ../c status -s
+cd ..; rm -rf r c
+"""
+MAKE = """
+for i in 1 2 3 4; do echo "int f$i(void) { return $i; }" > f$i.c; done
+echo 'int f1(), f2(), f3(), f4(); int main(void) { return f1() + f2() + f3() + f4(); }' > main.c
+printf 'prog: main.o f1.o f2.o f3.o f4.o\\n\\t@gcc -o $@ $^\\n%%.o: %%.c\\n\\t@gcc -O1 -c $<\\n' > Makefile
+make -j4; ./prog || echo "sum $?"
+"""
+
 # Writes machine code and runs it: traces, callbacks, and functions made and dropped by the hundred.
 JIT = """
 local sum = 0 for i = 1, 3e5 do sum = sum + (i % 7) * 1.5 end print(sum)
@@ -572,6 +587,8 @@ vacuum;
 
 LANGUAGES = [
     Case("bash", f"/bin/bash -c {shlex.quote(SHELL)}", status=3),
+    Case("git", f"/bin/bash -ec {shlex.quote(GIT)}"),
+    Case("make", f"/bin/bash -ec {shlex.quote(MAKE)}"),
     Case("dash", "/bin/dash -c 'ls | sort | head -3; (exit 4); echo $?; cat text | wc -l | cat'"),
     Case("bash", "/bin/bash -c 'yes | head -1; true | false | true; echo ${PIPESTATUS[@]}; time true' 2>/dev/null"),
     Case("lua5.4", f"lua5.4 -e {shlex.quote(LUA)}", status=5),
