@@ -62,12 +62,12 @@ def command(runner: str, argv: Sequence[str]) -> list[str]:
     return argv
 
 
-def execute(argv: list[str], work: Path, stdin: str | None, keep: bool) -> Run:
+def execute(argv: list[str], work: Path, keep: bool) -> Run:
     """One process from start to end; with `keep` its output is read, else it goes to /dev/null."""
     out = work / "output"
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(work), "LC_ALL": "C", "PYTHONPATH": str(ROOT)}
     streams = [
-        (os.POSIX_SPAWN_OPEN, 0, str(work / stdin) if stdin else "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(out) if keep else "/dev/null", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
     ]
@@ -85,7 +85,7 @@ def execute(argv: list[str], work: Path, stdin: str | None, keep: bool) -> Run:
 def check(workload: Workload, runner: str, work: Path, expected: str) -> tuple[str, float]:
     """Run once untimed: why this runner cannot do the work (empty: it can), and how long it took."""
     large = bool(workload.bytes)
-    got = execute(command(runner, workload.argv), work, workload.stdin, keep=not large)
+    got = execute(command(runner, workload.argv), work, keep=not large)
     if got.seconds >= TIMEOUT:
         return f"more than {TIMEOUT} s", got.seconds
     if got.status:
@@ -99,7 +99,7 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
     slow: set[tuple[str, str]] = set()
     for workload in chosen:
         able[workload.key] = []
-        native = execute(command(NATIVE, workload.argv), work, workload.stdin, keep=not workload.bytes)
+        native = execute(command(NATIVE, workload.argv), work, keep=not workload.bytes)
         for runner in runners:
             why, seconds = check(workload, runner, work, native.output)
             print(f"{workload.key:10} {runner:10} {why or f'{seconds:.2f} s'}", flush=True)
@@ -116,11 +116,11 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
                     continue
                 result = results[workload.key]
                 if workload.warm:
-                    execute(command(NATIVE, workload.argv), work, workload.stdin, keep=False)
+                    execute(command(NATIVE, workload.argv), work, keep=False)
                 if workload.idle:
-                    idle = execute(command(runner, workload.idle), work, workload.stdin, keep=False)
+                    idle = execute(command(runner, workload.idle), work, keep=False)
                     result.idle.setdefault(runner, []).append(idle.seconds)
-                done = execute(command(runner, workload.argv), work, workload.stdin, keep=False)
+                done = execute(command(runner, workload.argv), work, keep=False)
                 result.work.setdefault(runner, []).append(done.seconds)
         print(f"round {number + 1} of {rounds}", flush=True)
     return results
@@ -128,7 +128,7 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
 
 def peak_mb(runner: str, argv: Sequence[str], work: Path) -> float:
     """Peak memory of one run, in megabytes."""
-    execute([str(work / "peak"), *command(runner, argv)], work, None, keep=True)
+    execute([str(work / "peak"), *command(runner, argv)], work, keep=True)
     return int((work / "output").read_text()) * 1024 / 1e6
 
 

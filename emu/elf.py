@@ -262,7 +262,11 @@ class ImageCache:
         import tempfile
 
         directory = self.directory()
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        mask = os.umask(0o077)  # the mode given to makedirs is the last directory's only
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+        finally:
+            os.umask(mask)
         interp_size = -1 if image.interp is None else len(image.interp)
         stack_flags = -1 if image.stack_flags is None else image.stack_flags
         head = self.HEAD.pack(
