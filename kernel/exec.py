@@ -291,6 +291,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
         mm.release()
         raise
 
+    end.de_thread(t)
     t.cred = cred
     host.assume(cred.fsuid, cred.fsgid)
     t.dumpable = int(not secure and _readable(bprm.file, cred))

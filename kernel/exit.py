@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernel import hostsignals, siginfo, signal
 
 if TYPE_CHECKING:
+    from kernel.signal import SignalStruct
     from kernel.task import Task
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
@@ -24,13 +25,45 @@ def mm_release(task: Task) -> None:
         task.vfork_done.wake()
 
 
+def do_group_exit(task: Task, status: int) -> None:
+    """exit_group(2), or a fatal signal: `task` is to end with this wait(2) status, the other threads of its
+    process end here."""
+    shared = task.signals.shared
+    if shared.group_exit is None:
+        shared.group_exit = status
+    zap_other_threads(task, shared.group_exit)
+    task.exit_status = shared.group_exit
+    task.pending_work = True
+
+
+def zap_other_threads(task: Task, status: int) -> None:
+    """End all threads of a process but `task`."""
+    for thread in tuple(task.signals.shared.threads):
+        if thread is not task and not thread.zombie:
+            kill_task(thread, status)
+
+
+def kill_task(task: Task, status: int) -> None:
+    """End a task that is not on the CPU, wherever it is."""
+    task.exit_status = status
+    task.kernel.deactivate(task)
+    do_exit(task)
+
+
 def do_exit(task: Task) -> None:
-    """Give everything back, leave a zombie, tell the parent (do_exit, exit_notify)."""
+    """A thread ends and gives back what it holds; the last one leaves the leader as a zombie and tells the
+    parent (do_exit, exit_notify)."""
     kernel = task.kernel
     status = task.exit_status
     assert status is not None
+    task.zombie = True
+    task.ready = False
+    if task.call is not None:
+        task.call.close()
+        task.call = task.waiting = None
     for tracer in kernel.tracers:
         tracer.exit(task, status)
+    kernel.futexes.exit(task)
     if task.clear_child_tid and task.mm.users > 1:
         try:
             task.mm.put_u32(task.clear_child_tid, 0)
@@ -43,25 +76,70 @@ def do_exit(task: Task) -> None:
     task.mm.users -= 1
     if not task.mm.users:
         task.mm.release()
-    for timer in task.signals.shared.itimers.values():
-        timer.set(0, 0)
     task.context = None
-    task.call = task.waiting = None
     mm_release(task)
+    shared = task.signals.shared
+    shared.live -= 1
     _reparent(task)
-    parent = task.parent
-    if parent is None:
+    if task is not shared.leader:
+        shared.threads.remove(task)
         del kernel.tasks[task.tid]
+    if shared.live:
+        signal.retarget_shared_pending(task, shared.pending.mask)
+        return
+    if shared.group_exit is None:
+        shared.group_exit = status  # synchronize_group_exit: the last thread's
+    _process_end(shared)
+
+
+def _process_end(shared: SignalStruct) -> None:
+    """The last thread of a process has ended (exit_notify)."""
+    leader = shared.leader
+    for timer in shared.itimers.values():
+        timer.set(0, 0)
+    status = process_status(leader)
+    parent = leader.parent
+    if leader.tgid == 1:
+        leader.kernel.halted = status
+    if parent is None:
+        del leader.kernel.tasks[leader.tid]
         return
     action = parent.signals.actions[signal.SIGCHLD]
-    unwanted = task.exit_signal == signal.SIGCHLD and (
+    unwanted = leader.exit_signal == signal.SIGCHLD and (
         action.handler == signal.SIG_IGN or bool(action.flags & signal.SA_NOCLDWAIT)
     )
-    parent.child_changed.wake()  # before the signal, so that a wait(2) in progress finds the child
-    if task.exit_signal:
-        _notify(task, task.exit_signal, *exit_code(status))
+    parent.signals.shared.child_changed.wake()  # before the signal, so that a wait(2) in progress finds the child
+    if leader.exit_signal:
+        _notify(leader, leader.exit_signal, *exit_code(status))
     if unwanted:
-        reap(task)
+        reap(leader)
+
+
+def process_status(leader: Task) -> int:
+    """The wait(2) status of a process that has ended: of exit_group(2) or a signal, else the last thread's."""
+    status = leader.signals.shared.group_exit
+    assert status is not None
+    return status
+
+
+def de_thread(task: Task) -> None:
+    """exec: `task` becomes the only thread of its process, and takes over the leader's number and place."""
+    shared = task.signals.shared
+    zap_other_threads(task, 0)
+    leader = shared.leader
+    if leader is task:
+        return
+    tasks = task.kernel.tasks
+    del tasks[task.tid]
+    task.tid = task.tgid
+    tasks[task.tid] = task
+    shared.leader = task
+    shared.threads = [task]
+    task.start_ns = leader.start_ns
+    task.exit_signal = leader.exit_signal
+    if task.parent is not None:
+        siblings = task.parent.signals.shared.children
+        siblings[siblings.index(leader)] = task
 
 
 def exit_code(status: int) -> tuple[int, int]:
@@ -83,7 +161,7 @@ def notify_stopped(task: Task, signo: int) -> None:
     """do_notify_parent_cldstop, on a stop (`signo`) or on being continued (0)."""
     task.stop_report = (signo << 8 | 0x7F) if signo else CONTINUED_STATUS
     if task.parent is not None:
-        task.parent.child_changed.wake()
+        task.parent.signals.shared.child_changed.wake()
         _notify(task, signal.SIGCHLD, CLD_STOPPED if signo else CLD_CONTINUED, signo or signal.SIGCONT)
 
 
@@ -91,7 +169,7 @@ def orphaned_group(task: Task) -> bool:
     """is_current_pgrp_orphaned: nobody outside the group, in its session, looks after a member of it.  The
     terminal's stop signals do not stop such a group (setpgid(2))."""
     for member in task.kernel.tasks.values():
-        if member.pgid != task.pgid or member.zombie:
+        if member.pgid != task.pgid or not member.signals.shared.live:
             continue
         parent = member.parent
         if parent is None:
@@ -103,29 +181,51 @@ def orphaned_group(task: Task) -> bool:
 
 
 def _reparent(task: Task) -> None:
-    """forget_original_parent: children go to the nearest subreaper, else to init."""
-    if not task.children:
+    """forget_original_parent: a thread's children go to another thread, those of the last one to the nearest
+    subreaper, else to init."""
+    shared = task.signals.shared
+    orphans = [child for child in shared.children if child.parent is task]
+    if not orphans:
         return
-    heir = task.parent
-    while heir is not None and heir.tid != 1 and not heir.child_subreaper:
-        heir = heir.parent
-    for child in task.children:
-        child.parent = heir
-        child.ppid = heir.tgid if heir is not None else 0
-        if child.pdeath_signal:
-            child.kernel.send_signal(child, child.pdeath_signal)
-        if heir is not None:
-            heir.children.append(child)
-            if child.exit_status is not None and child.zombie:
-                heir.child_changed.wake()
-    task.children.clear()
+    heir = find_new_reaper(task)
+    for child in orphans:
+        for thread in child.signals.shared.threads:
+            thread.parent = heir
+            thread.ppid = heir.tgid if heir is not None else 0
+            if thread.pdeath_signal:
+                thread.kernel.send_signal(thread, thread.pdeath_signal)
+        if heir is None or heir.signals.shared is shared:
+            continue
+        shared.children.remove(child)
+        heir.signals.shared.children.append(child)
+        if not child.signals.shared.live:
+            heir.signals.shared.child_changed.wake()
+            if child.exit_signal:
+                child.exit_signal = signal.SIGCHLD
+                _notify(child, signal.SIGCHLD, *exit_code(process_status(child)))
+
+
+def find_new_reaper(task: Task) -> Task | None:
+    """Who gets the children of a thread that ends."""
+    heir = task.signals.shared.live_thread()
+    if heir is not None:
+        return heir
+    ancestor = task.parent
+    while ancestor is not None:
+        shared = ancestor.signals.shared
+        if ancestor.tgid == 1 or shared.child_subreaper:
+            heir = shared.live_thread()
+            if heir is not None:
+                return heir
+        ancestor = ancestor.parent
+    return None
 
 
 def reap(task: Task) -> None:
     """release_task: the zombie's number is free again, its times are its parent's."""
     parent = task.parent
     if parent is not None:
-        parent.children.remove(task)
+        parent.signals.shared.children.remove(task)
         parent.children_cpu_ns += task.cpu_ns + task.children_cpu_ns
     del task.kernel.tasks[task.tid]
 
@@ -133,16 +233,18 @@ def reap(task: Task) -> None:
 async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[Task, int] | None:
     """do_wait: a child that `wanted` accepts and whose state changed as `options` ask, with its status;
     None with WNOHANG.  Raises OSError(ECHILD), Interrupted."""
+    shared = t.signals.shared
     while True:
         found = False
-        for child in t.children:
-            if not wanted(child):
+        for child in shared.children:
+            if not wanted(child) or (options & WNOTHREAD and child.parent is not t):
+                continue
+            if not options & WALL and (child.exit_signal != signal.SIGCHLD) != bool(options & WCLONE):
                 continue
             found = True
-            if child.zombie:
+            if not child.signals.shared.live:
                 if options & WEXITED:
-                    status = child.exit_status
-                    assert status is not None
+                    status = process_status(child)
                     if not options & WNOWAIT:
                         reap(child)
                     return child, status
@@ -156,4 +258,4 @@ async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[T
             raise OSError(errno.ECHILD, "no such child")
         if options & WNOHANG:
             return None
-        await t.wait(t.child_changed)
+        await t.wait(shared.child_changed)

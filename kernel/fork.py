@@ -1,4 +1,4 @@
-"""Making tasks: Linux's ``kernel/fork.c``, fork(2), vfork(2), clone(2)."""
+"""Making processes and threads: Linux's ``kernel/fork.c``, fork(2), vfork(2), clone(2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
 _KNOWN = (
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | CLONE_SYSVSEM
     | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED
-    | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND
+    | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND | CLONE_THREAD
 )  # fmt: skip
 RLIMIT_NPROC = 6
 PID_MAX = 32768
@@ -41,10 +41,10 @@ def next_pid(kernel: Kernel) -> int:
 def copy_process(
     parent: Task, flags: int, exit_signal: int, stack: int, tls: int | None, parent_tid: int, child_tid: int
 ) -> Task:
-    """A new process, ready to run: what `flags` say is shared with its parent, the rest is a copy.
+    """A new process or thread, ready to run: what `flags` say is shared with its parent, the rest is a copy.
 
-    The parent's registers are on the CPU.  Raises OSError EINVAL, ENOSYS (threads and namespaces),
-    EAGAIN (RLIMIT_NPROC), ENOMEM, EFAULT.
+    The parent's registers are on the CPU.  Raises OSError EINVAL, EPERM (namespaces), EAGAIN
+    (RLIMIT_NPROC), ENOMEM, EFAULT.
     """
     kernel = parent.kernel
     if (flags & CLONE_SIGHAND and not flags & CLONE_VM) or (flags & CLONE_THREAD and not flags & CLONE_SIGHAND):
@@ -54,13 +54,16 @@ def copy_process(
     if flags & _NAMESPACES:
         raise OSError(errno.EPERM, "no new namespaces")
     if flags & ~_KNOWN:
-        raise OSError(errno.ENOSYS, "no threads yet")
+        raise OSError(errno.EINVAL, "unknown flags")
+    if flags & CLONE_PARENT and parent.tgid == 1:
+        raise OSError(errno.EINVAL, "the first process has no siblings")
     limit = parent.rlimits[RLIMIT_NPROC][0]
     uid = parent.cred.uid
     if uid and sum(other.cred.uid == uid for other in kernel.tasks.values()) >= limit:
         raise OSError(errno.EAGAIN, "RLIMIT_NPROC")
     pid = next_pid(kernel)
-    rlimits = dict(parent.rlimits)
+    thread = bool(flags & CLONE_THREAD)
+    rlimits = parent.rlimits if thread else dict(parent.rlimits)
     if flags & CLONE_VM:
         mm = parent.mm
         mm.users += 1
@@ -72,31 +75,36 @@ def copy_process(
     else:
         files = files.fork()
     fs = parent.fs if flags & CLONE_FS else FsContext(parent.fs.root, parent.fs.cwd, parent.fs.umask)
-    signals = parent.signals.fork()
-    if flags & CLONE_SIGHAND:
-        signals.hand = parent.signals.hand
-    elif flags & CLONE_CLEAR_SIGHAND:
-        signals.clear_handlers()
-    if flags & CLONE_VM and not flags & CLONE_VFORK:
-        signals.altstack.reset()
-    real_parent = parent.parent if flags & CLONE_PARENT and parent.parent is not None else parent
+    if thread:
+        signals = parent.signals.new_thread()
+    else:
+        signals = parent.signals.fork()
+        if flags & CLONE_SIGHAND:
+            signals.hand = parent.signals.hand
+        elif flags & CLONE_CLEAR_SIGHAND:
+            signals.clear_handlers()
+        if flags & CLONE_VM and not flags & CLONE_VFORK:
+            signals.altstack.reset()
+    sibling = thread or bool(flags & CLONE_PARENT)
+    real_parent = parent.parent if sibling else parent
     child = Task(
-        kernel, pid, pid, real_parent.tgid, parent.pgid, parent.sid, mm, files, fs, parent.cred, signals,
-        rlimits=rlimits,
+        kernel, pid, parent.tgid if thread else pid, real_parent.tgid if real_parent is not None else 0,
+        parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
     )  # fmt: skip
     for name in ("comm", "personality", "no_new_privs", "timer_slack_ns", "thp_disable", "oom_score_adj", "arg_range",
                  "env_range", "auxv", "exe", "dumpable"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent
-    child.exit_signal = exit_signal
+    if not thread:
+        child.exit_signal = parent.signals.shared.leader.exit_signal if sibling else exit_signal
+        assert real_parent is not None
+        real_parent.signals.shared.children.append(child)
     _inherit_priority(child.sched, parent.sched)
     if not flags & CLONE_VM:
         child.rseq = parent.rseq
-    child.robust_list = 0
     if flags & CLONE_CHILD_CLEARTID:
         child.clear_child_tid = child_tid
-    real_parent.children.append(child)
     kernel.tasks[pid] = child
     child.context = kernel.cpu.new_context()
     kernel.cpu.save(child.context)

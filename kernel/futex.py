@@ -1,16 +1,17 @@
 """Futexes (futex(2)): tasks that wait for a word of memory to change.
 
-A private futex is named by its address space and address, a shared one by the physical address behind
-it.  Everything runs on one thread, so that between looking at a word and queueing nothing can change
-it.  Priorities are not inherited: the PI operations hand a lock to the longest waiter.
+A private futex is named by its address space and address, a shared one by the file or shared memory
+behind it.  Everything runs on one thread, so that between looking at a word and queueing nothing can
+change it.  Priorities are not inherited: the PI operations hand a lock to the longest waiter.
 """
 
 from __future__ import annotations
 
 import errno
+from struct import Struct
 from typing import TYPE_CHECKING
 
-from emu.engine import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ, WRITE
+from emu.engine import PAGE_SHIFT, READ, WRITE
 from vfs.wait import WaitQueue
 
 if TYPE_CHECKING:
@@ -18,20 +19,28 @@ if TYPE_CHECKING:
 
 BITSET_MATCH_ANY = 0xFFFF_FFFF
 WAITERS, OWNER_DIED, TID_MASK = 0x8000_0000, 0x4000_0000, 0x3FFF_FFFF
+ROBUST_LIST_LIMIT = 2048
+_ROBUST_LIST_HEAD = Struct("<QqQ")  # struct robust_list_head: list, futex_offset, list_op_pending
 
 Key = tuple[int, int]
-"""(identity of the address space, address), or (0, physical address)."""
+"""(identity of the address space, address) or (identity of the pages behind a shared mapping, position)."""
 
 
 class Waiter:
-    """struct futex_q: a task in a futex's queue."""
+    """struct futex_q: a task in a futex's queue.
 
-    __slots__ = ("bitset", "key", "queue", "task", "woken")
+    One that waits for a lock with priority inheritance has the lock's address in `lock`: it owns the lock
+    when it is woken.  `requeue_to` is where FUTEX_WAIT_REQUEUE_PI is ready to be moved.
+    """
+
+    __slots__ = ("bitset", "key", "lock", "queue", "requeue_to", "task", "woken")
 
     def __init__(self, task: Task, key: Key, bitset: int) -> None:
         self.task = task
         self.key = key
         self.bitset = bitset
+        self.lock: int | None = None
+        self.requeue_to: Key | None = None
         self.queue = WaitQueue()
         self.woken = False
 
@@ -52,13 +61,15 @@ class FutexTable:
         """get_futex_key.  Raises OSError EINVAL (not on 4 bytes), EFAULT."""
         if address & 3:
             raise _invalid("a futex lies on 4 bytes")
+        mm = task.mm
         if not shared:
-            return id(task.mm), address
-        entry = task.mm.pages.get(address >> PAGE_SHIFT, 0)
-        if not entry & access:
-            task.mm.u32(address)
-            entry = task.mm.pages.get(address >> PAGE_SHIFT, 0)
-        return 0, (entry & PAGE_MASK) + (address & (PAGE_SIZE - 1))
+            return id(mm), address
+        if not mm.pages.get(address >> PAGE_SHIFT, 0) & access:
+            mm.u32(address)
+        vma = mm.find(address)
+        if vma is not None and vma.shared and vma.pages is not None:
+            return id(vma.pages), vma.offset + address - vma.start
+        return id(mm), address | 1  # FUT_OFF_MMSHARED: not the private futex of this address
 
     def _enqueue(self, task: Task, key: Key, bitset: int) -> Waiter:
         waiter = Waiter(task, key, bitset)
@@ -76,6 +87,12 @@ class FutexTable:
         self._dequeue(waiter)
         waiter.woken = True
         waiter.queue.wake()
+
+    def _push(self, waiter: Waiter, key: Key) -> None:
+        """Move a waiter to the end of another futex's queue (requeue_futex)."""
+        self._dequeue(waiter)
+        waiter.key = key
+        self._queues.setdefault(key, []).append(waiter)
 
     def prepare(self, task: Task, address: int, value: int, bitset: int, *, shared: bool) -> Waiter:
         """FUTEX_WAIT_BITSET, its first half: queue the task if the word still is `value` (futex_wait_setup).
@@ -98,6 +115,26 @@ class FutexTable:
             self._dequeue(waiter)
         return 0
 
+    async def sleep_any(self, task: Task, waiters: list[Waiter], deadline: int | None) -> int:
+        """futex_waitv(2): the place of the first that was woken.  Raises as `sleep`."""
+        try:
+            while True:
+                for place, waiter in enumerate(waiters):
+                    if waiter.woken:
+                        return place
+                left = None if deadline is None else max(deadline - task.kernel.clock.monotonic_ns(), 0)
+                if not await task.wait(*[w.queue for w in waiters], timeout_ns=left) and not any(
+                    w.woken for w in waiters
+                ):
+                    raise OSError(errno.ETIMEDOUT, "nobody woke a futex in time")
+        finally:
+            self.cancel(waiters)
+
+    def cancel(self, waiters: list[Waiter]) -> None:
+        """Nobody waits any more (futex_unqueue_multiple)."""
+        for waiter in waiters:
+            self._dequeue(waiter)
+
     def wake(self, task: Task, address: int, count: int, bitset: int, *, shared: bool) -> int:
         """FUTEX_WAKE_BITSET: wake up to `count` waiters; how many there were."""
         if not bitset:
@@ -107,6 +144,8 @@ class FutexTable:
     def _wake(self, key: Key, count: int, bitset: int = BITSET_MATCH_ANY) -> int:
         woken = 0
         for waiter in tuple(self._queues.get(key, ())):
+            if waiter.lock is not None or waiter.requeue_to is not None:
+                raise _invalid("its waiters wait for a lock")
             if waiter.bitset & bitset:
                 self._release(waiter)
                 woken += 1
@@ -130,9 +169,7 @@ class FutexTable:
         for waiter in self._queues.get(from_key, [])[:move]:
             moved += 1
             if from_key != to_key:
-                self._dequeue(waiter)
-                waiter.key = to_key
-                self._queues.setdefault(to_key, []).append(waiter)
+                self._push(waiter, to_key)
         return woken + moved
 
     def wake_op(
@@ -167,7 +204,54 @@ class FutexTable:
         if self.try_lock_pi(task, address, shared=shared):
             return None
         task.mm.put_u32(address, task.mm.u32(address) | WAITERS)
-        return self._enqueue(task, self.key(task, address, shared, WRITE), BITSET_MATCH_ANY)
+        waiter = self._enqueue(task, self.key(task, address, shared, WRITE), BITSET_MATCH_ANY)
+        waiter.lock = address
+        return waiter
+
+    def prepare_requeue_pi(
+        self, task: Task, address: int, value: int, bitset: int, lock: int, *, shared: bool
+    ) -> Waiter:
+        """FUTEX_WAIT_REQUEUE_PI: as `prepare`, for a waiter that is then moved to `lock` and owns it when
+        woken.  Raises EINVAL if both are the same word."""
+        key = self.key(task, lock, shared, WRITE)
+        waiter = self.prepare(task, address, value, bitset, shared=shared)
+        if waiter.key == key:
+            self._dequeue(waiter)
+            raise _invalid("the lock is the futex itself")
+        waiter.requeue_to = key
+        return waiter
+
+    def requeue_pi(
+        self, task: Task, source: int, lock: int, wake: int, move: int, expected: int, *, shared: bool
+    ) -> int:
+        """FUTEX_CMP_REQUEUE_PI: give `lock` to the longest waiter of `source` if it is free, and have the
+        others wait for it.  How many there were of both."""
+        if wake != 1 or move < 0:
+            raise _invalid("one waiter is woken")
+        from_key = self.key(task, source, shared)
+        to_key = self.key(task, lock, shared, WRITE)
+        if from_key == to_key:
+            raise _invalid("the lock is the futex itself")
+        mm = task.mm
+        if mm.u32(source) != expected:
+            raise OSError(errno.EAGAIN, "the futex has another value")
+        done = 0
+        for waiter in tuple(self._queues.get(from_key, ())):
+            if waiter.requeue_to != to_key:
+                raise _invalid("a waiter for something else")
+            if done > move:
+                break
+            word = mm.u32(lock)
+            waiter.requeue_to = None
+            if not word & TID_MASK:
+                mm.put_u32(lock, waiter.task.tid | word & (WAITERS | OWNER_DIED))
+                self._release(waiter)
+            else:
+                mm.put_u32(lock, word | WAITERS)
+                waiter.lock = lock
+                self._push(waiter, to_key)
+            done += 1
+        return done
 
     def try_lock_pi(self, task: Task, address: int, *, shared: bool) -> bool:
         """Take the lock if it is free; errors as `prepare_pi`."""
@@ -193,10 +277,59 @@ class FutexTable:
         if not queue:
             task.mm.put_u32(address, 0)
             return 0
-        heir = queue[0]
-        task.mm.put_u32(address, heir.task.tid | (WAITERS if len(queue) > 1 else 0))
-        self._release(heir)
+        self._hand_over(task, queue, address, 0)
         return 0
+
+    def _hand_over(self, task: Task, queue: list[Waiter], address: int, flags: int) -> None:
+        """The longest waiter owns the lock now."""
+        heir = queue[0]
+        if heir.lock is None:
+            raise _invalid("its waiters wait for something else")
+        task.mm.put_u32(address, heir.task.tid | flags | (WAITERS if len(queue) > 1 else 0))
+        self._release(heir)
+
+    # The end of a thread
+
+    def exit(self, task: Task) -> None:
+        """futex_exit_release: locks that a thread holds when it ends go to whoever waits for them."""
+        if task.robust_list:
+            try:
+                self._exit_robust_list(task)
+            except OSError:
+                pass  # as Linux: a list that cannot be read ends there
+        for queue in tuple(self._queues.values()):
+            address = queue[0].lock
+            if address is not None and queue[0].task.mm is task.mm and task.mm.u32(address) & TID_MASK == task.tid:
+                self._hand_over(task, queue, address, OWNER_DIED)
+
+    def _exit_robust_list(self, task: Task) -> None:
+        """exit_robust_list, get_robust_list(2)."""
+        mm = task.mm
+        head = task.robust_list
+        entry, offset, pending = mm.unpack(_ROBUST_LIST_HEAD, head)
+        for _ in range(ROBUST_LIST_LIMIT):
+            if entry & ~1 == head:
+                break
+            following = mm.u64(entry & ~1)
+            if entry & ~1 != pending & ~1:
+                self._owner_died(task, (entry & ~1) + offset, bool(entry & 1))
+            entry = following
+        if pending & ~1:
+            self._owner_died(task, (pending & ~1) + offset, bool(pending & 1), pending=True)
+
+    def _owner_died(self, task: Task, address: int, pi: bool, *, pending: bool = False) -> None:
+        """handle_futex_death: mark a lock of a thread that has ended, and wake one that waits for it."""
+        if address & 3:
+            raise _invalid("a futex lies on 4 bytes")
+        word = task.mm.u32(address)
+        if pending and not pi and not word:
+            # Unlocked in user space, but the thread died before it could wake the next one.
+            self.wake(task, address, 1, BITSET_MATCH_ANY, shared=True)
+        if word & TID_MASK != task.tid:
+            return
+        task.mm.put_u32(address, word & WAITERS | OWNER_DIED)
+        if not pi and word & WAITERS:
+            self.wake(task, address, 1, BITSET_MATCH_ANY, shared=True)
 
 
 def _signed12(bits: int) -> int:

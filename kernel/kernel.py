@@ -106,6 +106,7 @@ class Kernel:
         self.run_queue: deque[Task] = deque()
         self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
         self.last_pid = 1
+        self.halted: int | None = None  # the wait(2) status of the first process, once it has ended
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
@@ -230,11 +231,6 @@ class Kernel:
             delay = min(2 * delay, 0.05)
             cpu.kick_again()
 
-    def signal_wake_up(self, task: Task, *, resume: bool = False) -> None:
-        """A signal for `task` is pending: make it look.  A stopped task only does for SIGKILL and SIGCONT."""
-        if not task.stopped or resume:
-            self.make_ready(task)
-
     # Scheduling
 
     def make_ready(self, task: Task) -> None:
@@ -243,6 +239,13 @@ class Kernel:
             disarm(task)
             task.ready = True
             self.run_queue.append(task)
+
+    def deactivate(self, task: Task) -> None:
+        """A task that is not on the CPU will not run again."""
+        disarm(task)
+        if task.ready and task is not self.current:
+            self.run_queue.remove(task)
+        task.ready = False
 
     def arm_slice(self, length_ns: int) -> None:
         """Somebody else is ready: interrupt the task that gets the CPU now after its slice."""

@@ -48,8 +48,7 @@ NAMESPACES = {
 
 def threads(task: Task) -> list[Task]:
     """All threads of the task's process, in order of their ids."""
-    tasks = task.kernel.tasks
-    return [tasks[tid] for tid in sorted(tasks) if tasks[tid].tgid == task.tgid]
+    return sorted(task.signals.shared.threads, key=lambda thread: thread.tid)
 
 
 def state(task: Task) -> str:

@@ -41,26 +41,17 @@ def run(kernel: Kernel, init: Task) -> int:
         task = _next(kernel)
         _switch_to(kernel, task)
         _run(kernel, task)
-        if init.zombie:
-            _kill_the_rest(kernel, init)
-            assert init.exit_status is not None
-            return init.exit_status
+        if kernel.halted is not None:
+            _kill_the_rest(kernel)
+            return kernel.halted
 
 
-def _kill_the_rest(kernel: Kernel, init: Task) -> None:
+def _kill_the_rest(kernel: Kernel) -> None:
     """zap_pid_ns_processes: nobody outlives the first process."""
     for task in list(kernel.tasks.values()):
-        if task is not init and not task.zombie:
-            task.exit_status = signal.SIGKILL
+        if not task.zombie:
             task.exit_signal = 0
-            disarm(task)
-            _exit(kernel, task)
-
-
-def _exit(kernel: Kernel, task: Task) -> None:
-    task.zombie = True
-    task.ready = False
-    end.do_exit(task)
+            end.kill_task(task, signal.SIGKILL)
 
 
 def _next(kernel: Kernel) -> Task:
@@ -107,6 +98,9 @@ def _run_slice(kernel: Kernel, task: Task) -> None:
     cpu = kernel.cpu
     armed = False
     while True:
+        if task.stopped:
+            task.ready = False
+            return
         if task.call is not None:
             if not _advance(kernel, task):
                 return
@@ -116,7 +110,7 @@ def _run_slice(kernel: Kernel, task: Task) -> None:
         if task.pending_work and task.call is None:
             signal.deliver(task)
         if task.exit_status is not None:
-            _exit(kernel, task)
+            end.do_exit(task)
             return
         if task.stopped:
             task.ready = False
@@ -135,12 +129,27 @@ def _run_slice(kernel: Kernel, task: Task) -> None:
         if reason is Exit.PREEMPTED:
             events(kernel)
             if kernel.run_queue and not task.pending_work:
+                if task.rseq is not None:
+                    _preempt_rseq(kernel, task)
                 kernel.run_queue.append(task)
                 return
         elif reason is Exit.PAGE_FAULT:
             _page_fault(kernel, task)
         else:
             _trap(kernel, task, cpu.vector if reason is Exit.TRAP else kernel.arch.VECTOR_ILLEGAL)
+
+
+def _preempt_rseq(kernel: Kernel, task: Task) -> None:
+    """Somebody else gets the processor: a restartable sequence starts over (__rseq_handle_notify_resume)."""
+    assert task.rseq is not None
+    pc = kernel.cpu.read((kernel.arch.PC,))[0]
+    try:
+        start_over = task.rseq.interrupt(task, pc)
+    except OSError:
+        signal.force_signal(task, signal.SIGSEGV)
+        return
+    if start_over != pc:
+        kernel.cpu.write({kernel.arch.PC: start_over})
 
 
 def _advance(kernel: Kernel, task: Task) -> bool:

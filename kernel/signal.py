@@ -120,13 +120,38 @@ class Pending:
 
 
 class SignalStruct:
-    """struct signal_struct: what is pending for a process as a whole, and its interval timers."""
+    """struct signal_struct: a process, as far as its threads share it.
 
-    __slots__ = ("itimers", "pending")
+    `threads` are those that live, and the leader, which stays as a zombie until the process is reaped;
+    `live` counts the former.  `group_exit` is the wait(2) status of exit_group(2) or of a fatal signal.
+    """
+
+    __slots__ = (
+        "child_changed", "child_subreaper", "children", "group_exit", "itimers", "leader", "live", "pending", "threads",
+    )  # fmt: skip
+
+    leader: Task
 
     def __init__(self) -> None:
         self.pending = Pending()
         self.itimers: dict[int, IntervalTimer] = {}  # by ITIMER_*
+        self.threads: list[Task] = []
+        self.live = 0
+        self.group_exit: int | None = None
+        self.children: list[Task] = []  # of all threads; `Task.parent` says which
+        self.child_changed = WaitQueue()  # wait_chldexit
+        self.child_subreaper = False
+
+    def add(self, task: Task) -> None:
+        """A thread begins; the first one leads."""
+        if not self.threads:
+            self.leader = task
+        self.threads.append(task)
+        self.live += 1
+
+    def live_thread(self) -> Task | None:
+        """find_alive_thread."""
+        return next((thread for thread in self.threads if thread.exit_status is None), None)
 
 
 class AltStack:
@@ -248,6 +273,12 @@ class SignalState:
         child.altstack = AltStack(self.altstack.base, self.altstack.size, self.altstack.flags)
         return child
 
+    def new_thread(self) -> SignalState:
+        """The state of a new thread of the same process: with this one's mask, and no alternate stack."""
+        thread = SignalState(self.hand, self.shared)
+        thread.blocked = self.blocked
+        return thread
+
 
 def restore_saved_mask(task: Task) -> None:
     """restore_saved_sigmask_unless(interrupted), its first half: the call is over and no signal ended it,
@@ -271,10 +302,6 @@ def may_signal(sender: Task, target: Task, signo: int) -> bool:
         or bool(me.cap_effective >> CAP_KILL & 1)
         or (signo == SIGCONT and sender.sid == target.sid)
     )
-
-
-def _threads(task: Task) -> list[Task]:
-    return [other for other in task.kernel.tasks.values() if other.tgid == task.tgid]
 
 
 def _ignored(state: SignalState, signo: int) -> bool:
@@ -309,17 +336,14 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
     signo = info.signo
     state = task.signals
     bit = 1 << (signo - 1)
-    if task.exit_status is not None:
+    if task.exit_status is not None and (to_thread or state.shared.group_exit is not None or not state.shared.live):
         return
     if bit & DEFAULT_STOP:
         _flush(task, sigset(SIGCONT))
     elif signo == SIGCONT:
         _flush(task, DEFAULT_STOP)
-    if signo in (SIGCONT, SIGKILL) and task.stopped:
-        task.stopped = False
-        task.kernel.signal_wake_up(task, resume=True)
-        if signo == SIGCONT:
-            end.notify_stopped(task, 0)
+    if signo in (SIGCONT, SIGKILL):
+        _resume(task, signo)
     if _ignored(state, signo):
         return
     pending = state.pending if to_thread else state.shared.pending
@@ -353,25 +377,37 @@ def send_from_host(kernel: Kernel, signo: int) -> None:
 
 
 def _flush(task: Task, mask: int) -> None:
-    task.signals.shared.pending.flush(mask)
-    for thread in _threads(task):
+    shared = task.signals.shared
+    shared.pending.flush(mask)
+    for thread in shared.threads:
         thread.signals.pending.flush(mask)
+
+
+def _resume(task: Task, signo: int) -> None:
+    """A stopped process goes on: all its threads do."""
+    stopped = [thread for thread in task.signals.shared.threads if thread.stopped]
+    for thread in stopped:
+        thread.stopped = False
+        thread.kernel.make_ready(thread)
+    if stopped and signo == SIGCONT:
+        end.notify_stopped(task.signals.shared.leader, 0)
 
 
 def _notify(task: Task, bit: int) -> None:
     """signal_wake_up: have the task look, whatever it is doing."""
     if bit & ~task.signals.blocked:
         task.pending_work = True
-        task.kernel.signal_wake_up(task)
+        if not task.stopped:  # a stopped task only looks for SIGKILL and SIGCONT
+            task.kernel.make_ready(task)
 
 
 def _choose_thread(task: Task, bit: int) -> None:
     """complete_signal: the main thread if it can take it, else any that can."""
-    if bit & ~task.signals.blocked:
+    if bit & ~task.signals.blocked and task.exit_status is None:
         _notify(task, bit)
         return
-    for thread in _threads(task):
-        if bit & ~thread.signals.blocked:
+    for thread in task.signals.shared.threads:
+        if bit & ~thread.signals.blocked and thread.exit_status is None:
             _notify(thread, bit)
             return
 
@@ -472,9 +508,20 @@ def force_signal(
 def set_blocked(task: Task, mask: int) -> None:
     """Change the mask of blocked signals (set_current_blocked)."""
     state = task.signals
+    newly = mask & ~state.blocked & state.shared.pending.mask
     state.blocked = mask & ~UNBLOCKABLE
+    if newly:
+        retarget_shared_pending(task, newly)
     if state.deliverable:
         task.pending_work = True
+
+
+def retarget_shared_pending(task: Task, which: int) -> None:
+    """The process's pending signals of this set are no longer for `task`: have other threads look."""
+    for thread in task.signals.shared.threads:
+        if which & ~thread.signals.blocked and thread is not task and thread.exit_status is None:
+            which &= thread.signals.blocked
+            _notify(thread, ALL)
 
 
 def set_action(task: Task, signo: int, action: SigAction | None) -> SigAction:
@@ -560,7 +607,7 @@ def deliver(task: Task) -> None:
                 return
             continue
         # No core file is ever written, so the status does not claim one (WCOREDUMP).
-        task.exit_status = signo
+        end.do_group_exit(task, signo)
 
 
 def restart_code(state: SignalState, call: InterruptedCall) -> int:
@@ -573,11 +620,13 @@ def restart_code(state: SignalState, call: InterruptedCall) -> int:
 def _stop(task: Task, signo: int) -> None:
     """do_signal_stop.  With the first process lxrun itself stops, and whoever started it sees it; the
     SIGCONT that ends that stop is here before the program goes on."""
-    if task.tid != 1:
+    if task.tgid != 1:
         if signo != SIGSTOP and end.orphaned_group(task):
             return
-        task.stopped = True
-        end.notify_stopped(task, signo)
+        shared = task.signals.shared
+        for thread in shared.threads:
+            thread.stopped = not thread.zombie
+        end.notify_stopped(shared.leader, signo)
         return
     hostsignals.stop(signo)
     hosts = task.kernel.host_signals

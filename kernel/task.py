@@ -78,7 +78,6 @@ class Task:
     pdeath_signal: int = 0
     timer_slack_ns: int = 50_000
     thp_disable: bool = False
-    child_subreaper: bool = False
     oom_score_adj: int = 0
     # /proc: argv and environ are read from the guest's memory at these ranges
     arg_range: tuple[int, int] = (0, 0)
@@ -104,7 +103,7 @@ class Task:
     result: int | None = None
     # True when something must be looked at before guest code goes on: a signal, a stop, an exit
     pending_work: bool = False
-    exit_status: int | None = None  # wait(2) status once dead
+    exit_status: int | None = None  # wait(2) status, once this thread is to end
 
     def __init__(
         self,
@@ -135,9 +134,8 @@ class Task:
         self.signals = signals
         self.rlimits = {} if rlimits is None else rlimits
         self.sched = Priority()
-        self.children: list[Task] = []
-        self.child_changed = WaitQueue()
         self.vfork_done = WaitQueue()
+        signals.shared.add(self)
 
     async def wait_uninterruptible(self, queue: WaitQueue, done: Callable[[], bool]) -> None:
         """Sleep until `done`, whatever signals come: they are handled afterwards."""

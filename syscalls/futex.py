@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+from struct import Struct
 from typing import TYPE_CHECKING
 
-from kernel.futex import BITSET_MATCH_ANY
+from kernel.clock import CLOCK_MONOTONIC, CLOCK_REALTIME
+from kernel.futex import BITSET_MATCH_ANY, Waiter
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt
 from syscalls.time import timespec
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
 
 FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP = 0, 1, 3, 4, 5
 FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET = 6, 7, 8, 9, 10
-FUTEX_WAIT_REQUEUE_PI, FUTEX_LOCK_PI2 = 11, 13
+FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI, FUTEX_LOCK_PI2 = 11, 12, 13
 FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME = 128, 256
+
+FUTEX2_SIZE_MASK, FUTEX2_SIZE_U32, FUTEX2_PRIVATE = 3, 2, 128
+FUTEX_WAITV_MAX = 128
+FUTEX_WAITV = Struct("<QQII")  # struct futex_waitv: val, uaddr, flags, __reserved
 
 _TIMED = (FUTEX_WAIT, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_BITSET, FUTEX_WAIT_REQUEUE_PI)
 _ANY_CLOCK = (FUTEX_WAIT_BITSET, FUTEX_WAIT_REQUEUE_PI, FUTEX_LOCK_PI2)
@@ -81,7 +87,42 @@ def sys_futex(t: Task, uaddr: Ptr, op: Int, val: UInt, timeout: Ptr, uaddr2: Ptr
         return 0 if table.try_lock_pi(t, uaddr, shared=shared) else -errno.EAGAIN
     if operation == FUTEX_UNLOCK_PI:
         return table.unlock_pi(t, uaddr, shared=shared)
+    if operation == FUTEX_WAIT_REQUEUE_PI:
+        waiter = table.prepare_requeue_pi(t, uaddr, val, val3, uaddr2, shared=shared)
+        return table.sleep(t, waiter, deadline)
+    if operation == FUTEX_CMP_REQUEUE_PI:
+        return table.requeue_pi(t, uaddr, uaddr2, _int(val), second_value, val3, shared=shared)
     return -errno.ENOSYS
+
+
+def sys_futex_waitv(t: Task, waiters: Ptr, count: UInt, flags: UInt, timeout: Ptr, clockid: Int) -> Result:
+    """futex_waitv(2): 32-bit words only, as on Linux."""
+    if flags or not 0 < count <= FUTEX_WAITV_MAX or not waiters:
+        return -errno.EINVAL
+    clock = t.kernel.clock
+    deadline = None
+    if timeout:
+        if clockid not in (CLOCK_REALTIME, CLOCK_MONOTONIC):
+            return -errno.EINVAL
+        deadline = timespec(t, timeout)
+        if clockid == CLOCK_REALTIME:
+            deadline += clock.monotonic_ns() - clock.realtime_ns()
+    wanted = [t.mm.unpack(FUTEX_WAITV, waiters + FUTEX_WAITV.size * place) for place in range(count)]
+    for value, _address, kind, reserved in wanted:
+        if kind & ~(FUTEX2_PRIVATE | FUTEX2_SIZE_MASK) or reserved or kind & FUTEX2_SIZE_MASK != FUTEX2_SIZE_U32:
+            return -errno.EINVAL
+        if value >> 32:
+            return -errno.EINVAL
+    table = t.kernel.futexes
+    queued: list[Waiter] = []
+    try:
+        for value, address, kind, _ in wanted:
+            shared = not kind & FUTEX2_PRIVATE
+            queued.append(table.prepare(t, address, value, BITSET_MATCH_ANY, shared=shared))
+    except OSError:
+        table.cancel(queued)
+        raise
+    return table.sleep_any(t, queued, deadline)
 
 
 def _int(value: int) -> int:

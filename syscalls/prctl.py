@@ -150,12 +150,12 @@ def _mce_kill_get(t: Task, a: int, b: int, c: int, d: int) -> int:
 
 
 def _set_child_subreaper(t: Task, value: int, a: int, b: int, c: int) -> int:
-    t.child_subreaper = bool(value)
+    t.signals.shared.child_subreaper = bool(value)
     return 0
 
 
 def _get_child_subreaper(t: Task, address: int, a: int, b: int, c: int) -> int:
-    t.mm.put_u32(address, int(t.child_subreaper))
+    t.mm.put_u32(address, int(t.signals.shared.child_subreaper))
     return 0
 
 

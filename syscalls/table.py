@@ -340,8 +340,8 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call("fork", FULL),
             Call("vfork", FULL),
-            Call("clone", PARTIAL("CLONE_THREAD, CLONE_PIDFD and namespaces")),
-            Call("clone3", PARTIAL("CLONE_THREAD, CLONE_PIDFD, set_tid, cgroups and namespaces")),
+            Call("clone", PARTIAL("CLONE_PIDFD and namespaces")),
+            Call("clone3", PARTIAL("CLONE_PIDFD, set_tid, cgroups and namespaces")),
             Call("wait4", FULL, SYS),
             Call("waitid", PARTIAL("P_PIDFD"), SYS),
         ),
@@ -415,11 +415,11 @@ TABLE: Final[tuple[Family, ...]] = (
         "Futexes",
         "futex",
         (
-            Call("futex", PARTIAL("no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI"), SYS),
+            Call("futex", PARTIAL("priorities are not inherited: locks go to the longest waiter"), SYS),
             Call("futex_wait", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("futex_wake", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("futex_requeue", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
-            Call("futex_waitv", REFUSED(ENOSYS, "one thread")),
+            Call("futex_waitv", FULL, SYS),
         ),
     ),
     Family(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.exit import do_group_exit
 from kernel.rseq import CPU_ID_UNINITIALIZED, ORIGINAL_SIZE, Rseq
 from syscalls.abi import Int, Ptr, UInt, ULong
 
@@ -96,12 +97,13 @@ def sys_arch_prctl(t: Task, code: Int, argument: ULong) -> int:
 
 
 def sys_exit(t: Task, status: Int) -> int:
-    """_exit(2) of a thread; the only one takes the process with it."""
-    return sys_exit_group(t, status)
+    """_exit(2) of a thread; the last one takes the process with it."""
+    t.exit_status = (status & 0xFF) << 8
+    t.pending_work = True
+    return 0
 
 
 def sys_exit_group(t: Task, status: Int) -> int:
     """exit_group(2)."""
-    t.exit_status = (status & 0xFF) << 8
-    t.pending_work = True
+    do_group_exit(t, (status & 0xFF) << 8)
     return 0

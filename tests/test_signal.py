@@ -104,17 +104,6 @@ def test_delivery_order_against_a_model(sent: list[int], blocked: int) -> None:
     assert got == expected
 
 
-def test_process_signal_goes_to_a_thread_that_can_take_it(kernel: SimpleNamespace) -> None:
-    main: Any = make_task(kernel, 1)
-    other: Any = make_task(kernel, 2, tgid=1)
-    other.signals = SignalState(main.signals.hand, main.signals.shared)
-    main.signals.blocked = sigset(10)
-    signal.send(main, siginfo.user(10, 1, 1))
-    assert (main.pending_work, other.pending_work) == (False, True)
-    info = other.signals.dequeue(other.signals.blocked)
-    assert info is not None and info.signo == 10
-
-
 def test_kill_permissions_and_groups(kernel: SimpleNamespace) -> None:
     me: Any = make_task(kernel, 10)
     stranger: Any = make_task(kernel, 11)
@@ -284,18 +273,6 @@ def test_futex_bit_sets(kernel: SimpleNamespace) -> None:
     even = sleep(table, task, 0x1000, bitset=2)
     assert table.wake(task, 0x1000, 5, 2, shared=False) == 1
     assert awake(even) and not awake(odd)
-
-
-def test_shared_futex_is_one_word_of_memory(kernel: SimpleNamespace) -> None:
-    """Pages 1 and 2 of every address space here are the same frame."""
-    table: Any = FutexTable()
-    one: Any = make_task(kernel, 1)
-    two: Any = make_task(kernel, 2)
-    shared = sleep(table, one, 0x1010, shared=True)
-    private = sleep(table, one, 0x1010)
-    assert table.wake(two, 0x2010, 9, futex.BITSET_MATCH_ANY, shared=False) == 0
-    assert table.wake(two, 0x2010, 9, futex.BITSET_MATCH_ANY, shared=True) == 1
-    assert awake(shared) and not awake(private)
 
 
 def test_futex_requeue(kernel: SimpleNamespace) -> None:

@@ -573,6 +573,7 @@ SPECS: dict[str, Spec] = {
     "tkill": Spec(integer, signal_number),
     "tgkill": Spec(integer, integer, signal_number),
     "restart_syscall": Spec(),
+    "futex_waitv": Spec(Arg(s.futex_waiters), unsigned, hexadecimal32, s.timespec, clock),
     # Time
     "clock_gettime": Spec(clock, out(s.timespec)),
     "clock_settime": Spec(clock, s.timespec),

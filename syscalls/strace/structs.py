@@ -525,6 +525,22 @@ def pollfds(call: Traced, addr: int) -> str:
     return hex(addr) if text is None else text
 
 
+def futex_waiters(call: Traced, addr: int) -> str:
+    """futex_waitv's array."""
+    if not addr:
+        return "NULL"
+
+    def show(value: int, uaddr: int, flags: int, reserved: int) -> str:
+        fields = [("val", hex(value)), ("uaddr", address_text(uaddr))]
+        fields.append(("flags", flags_text(c.FUTEX2_FLAGS, flags, "FUTEX2_")))
+        if reserved:
+            fields.append(("__reserved", hex(reserved)))
+        return joined(fields)
+
+    text = array(call, addr, call.args[1] & 0xFFFFFFFF, "<QQII", show)
+    return hex(addr) if text is None else text
+
+
 def polled(call: Traced) -> str:
     """After the call: what was found."""
     data = call.read(call.args[0], (call.args[1] & 0xFFFFFFFF) * 8) or b""

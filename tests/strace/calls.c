@@ -672,6 +672,10 @@ int main(int argc, char **argv)
     syscall(SYS_futex, &k, 129, 5);
     syscall(SYS_futex, &k, FUTEX_WAIT_BITSET|256, 77, 0, 0, -1);
     syscall(SYS_futex, &k, FUTEX_WAKE_BITSET|128, 1, 0, 0, 5);
+    struct { unsigned long val, uaddr; unsigned flags, reserved; } several[2] = {{1, 8, 2, 0}, {9, 0, 0x87, 3}};
+    syscall(449, several, 2, 0, 0, CLOCK_MONOTONIC);
+    syscall(449, several, 0, 1, &several, CLOCK_REALTIME);
+    syscall(449, 0, 5, 0, 0, 7);
     syscall(SYS_futex, &k, 3, 1, 1, &k, 0);
     syscall(SYS_futex, &k, 4, 1, 1, &k, 0);
     syscall(SYS_futex, &k, 5, 1, 1, &k, 0);
