@@ -75,7 +75,7 @@ class Cpu(Protocol):
     def code_written(self, paddr: int, size: int) -> None:
         """The kernel wrote into a frame that may hold translated code."""
 
-    def read(self, names: tuple[str, ...]) -> list[int]:
+    def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """General registers by the architecture's names."""
 
     def write(self, values: dict[str, int]) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from ctypes import byref, c_bool, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from importlib.util import find_spec
 from struct import Struct
+from struct import error as StructError
 from types import ModuleType
 from typing import NamedTuple
 
@@ -487,14 +488,17 @@ class UnicornCpu:
             batch = self._batches[names, size] = _Batch(ids, slots, count, memory, Struct(f"<{count}Q"))
         return batch
 
-    def read(self, names: tuple[str, ...]) -> list[int]:
+    def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
         batch = self._batch(names, 8)
         self._check(self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length), "reading registers")
-        return list(batch.words.unpack(batch.memory))
+        return batch.words.unpack(batch.memory)
 
     def write(self, values: dict[str, int]) -> None:
         batch = self._batch(tuple(values), 8)
-        batch.words.pack_into(batch.memory, 0, *[value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()])
+        try:
+            batch.words.pack_into(batch.memory, 0, *values.values())
+        except StructError:  # a negative number
+            batch.words.pack_into(batch.memory, 0, *[value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()])
         self._check(self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length), "writing registers")
 
     def read_block(self, names: tuple[str, ...], size: int) -> bytes:

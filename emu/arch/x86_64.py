@@ -89,8 +89,8 @@ def cpuid(cpu: Cpu, leaf: int, subleaf: int = 0) -> tuple[int, int, int, int]:
 
 def reset_fp(cpu: Cpu) -> None:
     """The floating-point state a new program starts with (fpu__init_fpstate)."""
-    cpu.write({"fpcw": 0x37F, "fpsw": 0, "fptag": 0xFFFF, "mxcsr": 0x1F80, "fip": 0, "fdp": 0, "fop": 0})
-    cpu.write_block(_SSE, 16, bytes(16 * len(_SSE)))
+    cpu.write(_FPU_INITIAL)
+    cpu.write_block(_SSE, 16, _NO_SSE)
 
 
 def child_registers(stack: int, tls: int | None) -> dict[str, int]:
@@ -209,6 +209,17 @@ _FPU_CONTROL = ("fpcw", "fpsw", "fptag", "fop", "fip", "fdp", "mxcsr")
 # ST(0) to ST(7) by the number of the register at the top
 _STACKS = tuple(tuple(f"fp{(top + i) & 7}" for i in range(8)) for top in range(8))
 _SSE = tuple(f"xmm{i}" for i in range(16))
+_NO_SSE = bytes(16 * len(_SSE))
+_FPU_INITIAL = {"fpcw": 0x37F, "fpsw": 0, "fptag": 0xFFFF, "mxcsr": 0x1F80, "fip": 0, "fdp": 0, "fop": 0}
+_FRAME_REGISTERS = GPRS + _FPU_CONTROL
+_XSAVE_TAIL = b"".join(
+    (
+        b"\0" * (_SW_OFFSET - 416),
+        _SW_RESERVED.pack(_MAGIC1, _XSAVE_SIZE + 4, _XFEATURES, _XSAVE_SIZE),
+        _XFEATURES.to_bytes(8, "little") + b"\0" * 56,  # the XSAVE header
+        _MAGIC2.to_bytes(4, "little"),
+    )
+)
 
 SIGACTION = Struct("<QQQQ")  # struct sigaction as the system call has it: handler, flags, restorer, mask
 
@@ -300,7 +311,8 @@ def push_frame(
     """
     if restorer is None or not 0 <= frame < TASK_SIZE:
         raise OSError(errno.EFAULT, "no restorer or no stack")
-    registers = dict(zip(GPRS, cpu.read(GPRS), strict=True))
+    values = cpu.read(_FRAME_REGISTERS)
+    registers = dict(zip(GPRS, values, strict=False))
     number, error, cr2 = trap or (0, 0, 0)
     fpstate = (frame + 8 + _FRAME_SIZE + 63) & ~63
     base, flags, size = altstack
@@ -309,11 +321,11 @@ def push_frame(
         USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
         error, number, mask, cr2, fpstate,
     )  # fmt: skip
-    memory.write(fpstate, _save_fpu(cpu))
+    memory.write(fpstate, _save_fpu(cpu, *values[len(GPRS) :]))
     head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
     # Without SA_SIGINFO the siginfo keeps whatever the stack held
     memory.write(frame, head + context + mask.to_bytes(8, "little") + (siginfo or b""))
-    reset_fp(cpu)
+    cpu.write_block(_SSE, 16, _NO_SSE)
     cpu.write(
         {
             "rip": handler,
@@ -323,6 +335,7 @@ def push_frame(
             "rdx": frame + _UCONTEXT,
             "rax": 0,
             "rflags": registers["rflags"] & ~(_DF | _RF | _TF),
+            **_FPU_INITIAL,
         }
     )
 
@@ -343,10 +356,8 @@ def pop_frame(cpu: Cpu, memory: SignalMemory, sp: int) -> tuple[int, tuple[int, 
     has_header = image is not None and _has_header(image, memory, fpstate)
     current = cpu.read(("rflags",))[0]
     registers["rflags"] = (current & ~_USER_FLAGS) | (registers["rflags"] & _USER_FLAGS)
-    if image is None:
-        reset_fp(cpu)
-    else:
-        _load_fpu(cpu, image, int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if has_header else _XFEATURES)
+    features = int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if image and has_header else _XFEATURES
+    registers.update(_load_fpu(cpu, image, features))
     cpu.write(registers)
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
     return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size)
@@ -360,31 +371,27 @@ def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
     return memory.read(fpstate + size, 4) == _MAGIC2.to_bytes(4, "little")
 
 
-def _save_fpu(cpu: Cpu) -> bytes:
-    """The FP state as XSAVE writes it, with the marks the kernel adds for user space."""
-    fcw, fsw, tags, fop, fip, fdp, mxcsr = cpu.read(_FPU_CONTROL)
-    top = fsw >> 11 & 7
-    abridged = sum(1 << i for i in range(8) if tags >> 2 * i & 3 != 3)
-    parts = [
-        _FX_HEAD.pack(fcw & 0xFFFF, fsw & 0xFFFF, abridged, fop & 0x7FF, fip, fdp, mxcsr & 0xFFFF_FFFF, _MXCSR_MASK)
-    ]
-    parts.append(cpu.read_block(_STACKS[top] + _SSE, 16))
-    parts.append(b"\0" * (_SW_OFFSET - 416))
-    parts.append(_SW_RESERVED.pack(_MAGIC1, _XSAVE_SIZE + 4, _XFEATURES, _XSAVE_SIZE))
-    parts.append(_XFEATURES.to_bytes(8, "little") + b"\0" * 56 + _MAGIC2.to_bytes(4, "little"))
-    return b"".join(parts)
+def _save_fpu(cpu: Cpu, fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr: int) -> bytes:
+    """The FP state as XSAVE writes it, with the marks the kernel adds for user space.  The arguments are
+    _FPU_CONTROL."""
+    abridged = sum(1 << i for i in range(8) if tags >> 2 * i & 3 != 3) if tags & 0xFFFF != 0xFFFF else 0
+    head = _FX_HEAD.pack(fcw & 0xFFFF, fsw & 0xFFFF, abridged, fop & 0x7FF, fip, fdp, mxcsr & 0xFFFF_FFFF, _MXCSR_MASK)
+    return head + cpu.read_block(_STACKS[fsw >> 11 & 7] + _SSE, 16) + _XSAVE_TAIL
 
 
-def _load_fpu(cpu: Cpu, image: bytes, features: int) -> None:
-    """XRSTOR: components that `features` leaves out get their initial state."""
-    fcw, fsw, abridged, fop, fip, fdp, mxcsr, _ = _FX_HEAD.unpack_from(image)
-    reset_fp(cpu)
-    control = {"mxcsr": mxcsr}
+def _load_fpu(cpu: Cpu, image: bytes | None, features: int) -> dict[str, int]:
+    """XRSTOR: components that `features` leaves out get their initial state, without an image all.  The
+    control registers are still to be written."""
+    control = dict(_FPU_INITIAL)
+    if image is None:
+        cpu.write_block(_SSE, 16, _NO_SSE)
+        return control
+    fcw, fsw, abridged, fop, fip, fdp, control["mxcsr"], _ = _FX_HEAD.unpack_from(image)
+    sse = image[160:416] if features & 2 else _NO_SSE
     if features & 1:
-        top = fsw >> 11 & 7
-        tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1)
+        tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1) if abridged else 0xFFFF
         control.update(fpcw=fcw, fpsw=fsw, fptag=tags, fop=fop, fip=fip, fdp=fdp)
-        cpu.write_block(_STACKS[top], 16, image[32:160])
-    if features & 2:
-        cpu.write_block(_SSE, 16, image[160:416])
-    cpu.write(control)
+        cpu.write_block(_STACKS[fsw >> 11 & 7] + _SSE, 16, image[32:160] + sse)
+    else:
+        cpu.write_block(_SSE, 16, sse)
+    return control
