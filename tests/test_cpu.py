@@ -77,7 +77,7 @@ def kernel(machine: Kernel) -> Kernel:
 
 
 def test_user_mode(kernel: Kernel) -> None:
-    assert kernel.cpu.read(("cs", "ss")) == [arch.USER_CS, arch.USER_SS]
+    assert kernel.cpu.read(("cs", "ss")) == (arch.USER_CS, arch.USER_SS)
     for privileged in (b"\xfa", b"\x0f\x22\xc0", b"\x0f\x30", b"\xf4", b"\xe4\x10", b"\xe6\x10", b"\xec"):
         assert kernel.run(b"\x90" + privileged) is Exit.TRAP
         assert kernel.cpu.vector == arch.VECTOR_PROTECTION
@@ -239,4 +239,4 @@ def test_wide_registers(kernel: Kernel) -> None:
 def test_fs_base_instructions(kernel: Kernel) -> None:
     # wrfsbase rax; rdfsbase rbx; hlt
     assert kernel.run(b"\xf3\x48\x0f\xae\xd0\xf3\x48\x0f\xae\xc3\xf4", rax=0x7123456789AB) is Exit.TRAP
-    assert kernel.cpu.read(("fs_base", "rbx")) == [0x7123456789AB, 0x7123456789AB]
+    assert kernel.cpu.read(("fs_base", "rbx")) == (0x7123456789AB, 0x7123456789AB)
