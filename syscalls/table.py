@@ -66,7 +66,6 @@ ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
 NO_SOCKETS: Final = REFUSED(errno.ENOTSOCK, "no sockets, so no descriptor is one")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
-NO_EPOLL: Final = REFUSED(ENOSYS, "no epoll; poll and select work")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
 NO_MQUEUE: Final = REFUSED(ENOSYS, "no POSIX message queues")
@@ -165,20 +164,38 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("ppoll", FULL, NOHAND),
             Call("select", FULL, NOHAND),
             Call("pselect6", FULL, NOHAND),
-            Call("epoll_create", NO_EPOLL),
-            Call("epoll_create1", NO_EPOLL),
-            Call("epoll_ctl", NO_EPOLL),
-            Call("epoll_wait", NO_EPOLL),
-            Call("epoll_pwait", NO_EPOLL),
-            Call("epoll_pwait2", NO_EPOLL),
+        ),
+    ),
+    Family(
+        "Event polls",
+        "epoll",
+        (
+            Call("epoll_create", FULL),
+            Call("epoll_create1", FULL),
+            Call("epoll_ctl", FULL),
+            Call("epoll_wait", FULL),
+            Call("epoll_pwait", FULL),
+            Call("epoll_pwait2", FULL),
             Call("epoll_ctl_old", OBSOLETE),
             Call("epoll_wait_old", OBSOLETE),
+        ),
+    ),
+    Family(
+        "File notification",
+        "inotify",
+        (
             Call("inotify_init", NO_NOTIFY),
             Call("inotify_init1", NO_NOTIFY),
             Call("inotify_add_watch", NO_NOTIFY),
             Call("inotify_rm_watch", NO_NOTIFY),
             Call("fanotify_init", NO_NOTIFY),
             Call("fanotify_mark", NO_NOTIFY),
+        ),
+    ),
+    Family(
+        "Asynchronous input and output",
+        "aio",
+        (
             Call("io_setup", NO_AIO),
             Call("io_destroy", NO_AIO),
             Call("io_getevents", NO_AIO),
