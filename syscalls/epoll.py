@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.cred import CAP_BLOCK_SUSPEND
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, ULong
 from syscalls.poll import deadline_in, masked, signal_mask, timeout_ns
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD = 1, 2, 3
-CAP_BLOCK_SUSPEND = 36
 INT_MAX = (1 << 31) - 1
 
 

@@ -75,7 +75,6 @@ NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
 NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
 NO_PIDFD: Final = REFUSED(ENOSYS, "no process descriptors")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
-NO_TIMERFD: Final = REFUSED(ENOSYS, "no timer descriptors")
 NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
 
 TABLE: Final[tuple[Family, ...]] = (
@@ -456,9 +455,15 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("kill", FULL),
             Call("tkill", FULL),
             Call("tgkill", FULL),
-            Call("signalfd", REFUSED(ENOSYS, "no signal descriptors")),
-            Call("signalfd4", REFUSED(ENOSYS, "no signal descriptors")),
             Call("restart_syscall", FULL, BLOCK),
+        ),
+    ),
+    Family(
+        "Signal descriptors",
+        "signalfd",
+        (
+            Call("signalfd", FULL),
+            Call("signalfd4", FULL),
         ),
     ),
     Family(
@@ -483,9 +488,15 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("timer_gettime", NO_TIMERS),
             Call("timer_getoverrun", NO_TIMERS),
             Call("timer_delete", NO_TIMERS),
-            Call("timerfd_create", NO_TIMERFD),
-            Call("timerfd_settime", NO_TIMERFD),
-            Call("timerfd_gettime", NO_TIMERFD),
+        ),
+    ),
+    Family(
+        "Timer descriptors",
+        "timerfd",
+        (
+            Call("timerfd_create", FULL),
+            Call("timerfd_settime", PARTIAL("a change of the host's clock does not cancel a timer")),
+            Call("timerfd_gettime", FULL),
         ),
     ),
     Family(
