@@ -128,9 +128,7 @@ def open_program(t: Task, start: Path, path: bytes, *, follow: bool = True) -> B
 def put_exec(file: File) -> None:
     """Undo `open_exec`."""
     file.node.allow_write_access()
-    file.refs -= 1
-    if not file.refs:
-        file.release()
+    file.put()
 
 
 def execve(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int, *, check_only: bool = False) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
+from kernel import siginfo
 from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from vfs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, SEEK_CUR, SEEK_HOLE, File
 from vfs.pages import ShortSpans
@@ -56,8 +57,9 @@ async def read_on(t: Task, file: File, attempt: Callable[[], int]) -> int:
 
 
 def broken_pipe(t: Task, error: OSError) -> OSError:
-    """EPIPE of any write comes with SIGPIPE, EFBIG with SIGXFSZ."""
-    t.kernel.send_signal(t, SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ)
+    """EPIPE of any write comes with SIGPIPE, EFBIG with SIGXFSZ, as if the task sent it to itself."""
+    signo = SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ
+    t.kernel.send_signal(t, signo, siginfo.user(signo, t.tgid, t.cred.uid))
     return error
 
 
@@ -458,8 +460,7 @@ def sys_readahead(t: Task, fd: UInt, offset: Long, count: ULong) -> Result:
 def check_size(t: Task, size: int, before: int) -> None:
     """RLIMIT_FSIZE for a file of `before` bytes that is to have `size`.  Raises OSError(EFBIG), with SIGXFSZ."""
     if size > before and size > t.rlimits[RLIMIT_FSIZE][0]:
-        t.kernel.send_signal(t, SIGXFSZ)
-        raise OSError(errno.EFBIG, "RLIMIT_FSIZE")
+        raise broken_pipe(t, OSError(errno.EFBIG, "RLIMIT_FSIZE"))
 
 
 def within_limit(t: Task, file: File, spans: Spans, offset: int | None) -> Spans:

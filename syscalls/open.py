@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from stat import S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG
+from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING
 
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
@@ -34,6 +34,7 @@ from vfs.file import (
 )
 from vfs.node import Path
 from vfs.opath import PathFile
+from vfs.pipe import PipeFile
 from vfs.walk import RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, Nameidata, join
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ _VALID = (
     | O_NOFOLLOW | O_NOATIME | O_SYNC | O_PATH | _TMPFILE_BIT
 )  # fmt: skip
 _RESOLVE_KNOWN = 0x3F
-_FIFO_RETRY_NS = 10_000_000
 
 _S_IALLUGO = 0o7777
 
@@ -124,29 +124,22 @@ def do_open(t: Task, dirfd: int, path_ptr: int, flags: int, mode: int, resolve: 
     if not flags & O_PATH:
         flags |= O_LARGEFILE
     mode &= _S_IALLUGO & ~t.fs.umask
-    try:
-        file = open_file(t, start, path, flags, mode, resolve)
-    except OSError as error:
-        if error.errno != errno.ENXIO or flags & (O_NONBLOCK | O_ACCMODE) != O_WRONLY:
-            raise
-        return _open_when_read(t, start, path, flags, resolve)
+    file = open_file(t, start, path, flags, mode, resolve)
+    if type(file) is PipeFile and file.waits_for_partner():
+        return _open_with_partner(t, file, flags)
     return t.files.install(file, flags & O_CLOEXEC != 0)
 
 
-async def _open_when_read(t: Task, start: Path, path: bytes, flags: int, resolve: int) -> int:
-    """Open a FIFO of the host for writing, which waits for a reader.  The host has no event for that."""
-    while True:
-        try:
-            file = open_file(t, start, path, flags, 0, resolve)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            place = Nameidata(t.kernel.mounts, t.fs.root, t, resolve).walk(start, path, True)
-            if place.node.kind() != S_IFIFO:
-                raise
-            await t.wait(timeout_ns=_FIFO_RETRY_NS)
-        else:
-            return t.files.install(file, flags & O_CLOEXEC != 0)
+async def _open_with_partner(t: Task, fifo: PipeFile, flags: int) -> int:
+    """wait_for_partner: the other end must have been opened, be it for a moment."""
+    try:
+        t.files.unused()
+        while fifo.waits_for_partner():
+            await t.wait(fifo.pipe.readable)
+    except BaseException:
+        fifo.release()
+        raise
+    return t.files.install(fifo, flags & O_CLOEXEC != 0)
 
 
 def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve: int = 0) -> File:

@@ -221,6 +221,7 @@ _XSAVE_TAIL = b"".join(
     )
 )
 
+EPOLL_EVENT = Struct("<IQ")  # struct epoll_event: events, data; packed on this machine alone
 SIGACTION = Struct("<QQQQ")  # struct sigaction as the system call has it: handler, flags, restorer, mask
 
 SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV = 4, 5, 7, 8, 11
