@@ -293,7 +293,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
 
     t.cred = cred
     host.assume(cred.fsuid, cred.fsgid)
-    t.dumpable = int(not secure and _readable(bprm.file, cred))
+    mm.dumpable = int(not secure and _readable(bprm.file, cred))
     if secure:
         t.pdeath_signal = 0
     t.personality &= ~READ_IMPLIES_EXEC

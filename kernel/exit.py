@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel import hostsignals, siginfo, signal
+from kernel.pid import detach_pid, notify_pidfd
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -50,8 +51,9 @@ def do_exit(task: Task) -> None:
     mm_release(task)
     _reparent(task)
     parent = task.parent
+    notify_pidfd(task)
     if parent is None:
-        del kernel.tasks[task.tid]
+        detach_pid(task)
         return
     action = parent.signals.actions[signal.SIGCHLD]
     unwanted = task.exit_signal == signal.SIGCHLD and (
@@ -127,7 +129,7 @@ def reap(task: Task) -> None:
     if parent is not None:
         parent.children.remove(task)
         parent.children_cpu_ns += task.cpu_ns + task.children_cpu_ns
-    del task.kernel.tasks[task.tid]
+    detach_pid(task)
 
 
 async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[Task, int] | None:

@@ -74,7 +74,6 @@ NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
 NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
-NO_PIDFD: Final = REFUSED(ENOSYS, "no process descriptors")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
 NO_TIMERFD: Final = REFUSED(ENOSYS, "no timer descriptors")
 NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
@@ -316,10 +315,6 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("mlockall", FULL),
             Call("munlockall", FULL),
             Call("remap_file_pages", FULL),
-            Call("process_madvise", NO_PIDFD),
-            Call("process_mrelease", NO_PIDFD),
-            Call("process_vm_readv", REFUSED(ENOSYS, "no other process to read")),
-            Call("process_vm_writev", REFUSED(ENOSYS, "no other process to write")),
             Call("mseal", REFUSED(ENOSYS, "no sealed mappings")),
             Call("map_shadow_stack", REFUSED(errno.EOPNOTSUPP, "the CPU has no shadow stacks")),
             Call("pkey_mprotect", PARTIAL("key -1 only, which is mprotect")),
@@ -340,10 +335,10 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call("fork", FULL),
             Call("vfork", FULL),
-            Call("clone", PARTIAL("CLONE_THREAD, CLONE_PIDFD and namespaces")),
-            Call("clone3", PARTIAL("CLONE_THREAD, CLONE_PIDFD, set_tid, cgroups and namespaces")),
+            Call("clone", PARTIAL("CLONE_THREAD and namespaces")),
+            Call("clone3", PARTIAL("CLONE_THREAD, set_tid, cgroups and namespaces")),
             Call("wait4", FULL, SYS),
-            Call("waitid", PARTIAL("P_PIDFD"), SYS),
+            Call("waitid", FULL, SYS),
         ),
     ),
     Family(
@@ -353,10 +348,6 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("execve", FULL),
             Call("execveat", FULL),
             Call("ptrace", REFUSED(EPERM, "no other process to trace")),
-            Call("kcmp", REFUSED(ENOSYS, "no other process to compare")),
-            Call("pidfd_open", NO_PIDFD),
-            Call("pidfd_getfd", NO_PIDFD),
-            Call("pidfd_send_signal", NO_PIDFD),
             Call("unshare", NO_CAPABILITY),
             Call("setns", NO_CAPABILITY),
             Call("listns", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
@@ -365,6 +356,30 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("uprobe", REFUSED(ENOSYS, "no probes")),
             Call("uretprobe", REFUSED(ENOSYS, "no probes")),
         ),
+    ),
+    Family(
+        "Process descriptors",
+        "pidfd",
+        (
+            Call("pidfd_open", PARTIAL("no ioctl requests on the descriptor")),
+            Call("pidfd_getfd", FULL),
+            Call("pidfd_send_signal", FULL),
+        ),
+    ),
+    Family(
+        "Memory of other processes",
+        "process_vm",
+        (
+            Call("process_vm_readv", FULL),
+            Call("process_vm_writev", FULL),
+            Call("process_madvise", FULL),
+            Call("process_mrelease", FULL),
+        ),
+    ),
+    Family(
+        "Comparing processes",
+        "kcmp",
+        (Call("kcmp", PARTIAL("I/O contexts and System V undo lists always compare as equal")),),
     ),
     Family(
         "Threads",
