@@ -274,7 +274,8 @@ class Kernel:
                 result = -LINUX_ERRNO.get(-result, 5)
         except OSError as error:
             result = -linux_errno(error)
-        except Interrupted:
+        except Interrupted as broken:
+            broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
             number = task.call_number
             pc = self.cpu.read((self.arch.PC,))[0] - self.arch.SYSCALL_SIZE
             task.signals.interrupted = signal.InterruptedCall(number, pc, task.call_first, self.calls.restart(number))

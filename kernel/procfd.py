@@ -103,7 +103,7 @@ def fdinfo(task: Task, fd: int) -> bytes:
         file_mount(task, file).id,
         file.stat().st_ino,
     )
-    return text + file.fdinfo()
+    return text + task.files.locks.held_through(task.files, file) + file.fdinfo()
 
 
 class FdDir(PseudoDir):

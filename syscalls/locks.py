@@ -11,9 +11,6 @@ from kernel.locks import (
     F_RDLCK,
     F_UNLCK,
     F_WRLCK,
-    LOCK_EX,
-    LOCK_SH,
-    LOCK_UN,
     OFD_PID,
     OFFSET_MAX,
     Lock,
@@ -53,7 +50,7 @@ FD_CLOEXEC = 1
 SETTABLE = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME
 F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP = 0, 1, 2
 CAP_SYS_RESOURCE = 24
-LOCK_NB, LOCK_MAND = 4, 32
+LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN, LOCK_MAND = 1, 2, 4, 8, 32
 NSIG = 64
 
 FLOCK = Struct("<hh4xqqi4x")  # struct flock: l_type, l_whence, l_start, l_len, l_pid
@@ -236,7 +233,7 @@ def get_record(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     if by_description and pid:
         return -errno.EINVAL
     owner = file if by_description else t.files
-    found = lock_table(t).get_record(file, Lock(kind, first, last, owner, t.tgid))
+    found = lock_table(t).get_record(file, Lock(kind, first, last, owner, t.tgid, file))
     if found is None:
         t.mm.pack(FLOCK, arg, F_UNLCK, whence, start, size, pid)
     else:
@@ -256,26 +253,31 @@ def set_record(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     by_description = command in (F_OFD_SETLK, F_OFD_SETLKW)
     if by_description and pid:
         return -errno.EINVAL
-    lock = Lock(kind, first, last, file, OFD_PID) if by_description else Lock(kind, first, last, t.files, t.tgid)
+    owner, pid = (file, OFD_PID) if by_description else (t.files, t.tgid)
+    lock = Lock(kind, first, last, owner, pid, file)
     table = lock_table(t)
     outcome = table.set_record(file, lock)
     if outcome is Outcome.DONE:
         return 0
     if command in (F_SETLK, F_OFD_SETLK):
         return -errno.EAGAIN
-    return wait_for(t, table, file, outcome, lambda: table.set_record(file, lock))
+    return wait_for(t, table, lock, outcome, lambda: table.set_record(file, lock))
 
 
 def lock_table(t: Task) -> LockTable:
     return t.files.locks
 
 
-async def wait_for(t: Task, table: LockTable, file: File, outcome: Outcome, attempt: Callable[[], Outcome]) -> int:
-    """Wait until a lock can be taken."""
+async def wait_for(t: Task, table: LockTable, lock: Lock, outcome: Outcome, attempt: Callable[[], Outcome]) -> int:
+    """Wait until a lock can be taken.  Raises OSError(EDEADLK), Interrupted."""
     pause = RETRY_FIRST_NS
     while outcome is not Outcome.DONE:
         if outcome is Outcome.HELD_HERE:
-            await t.wait(table.of(file).changed)
+            request = table.block(lock)
+            try:
+                await t.wait(table.of(lock.file).changed)
+            finally:
+                table.unblock(request)
         else:
             await t.wait(timeout_ns=pause)
             pause = min(pause * 2, RETRY_MOST_NS)
@@ -319,14 +321,15 @@ def sys_flock(t: Task, fd: UInt, operation: UInt) -> Result:
     """flock(2)."""
     if operation & LOCK_MAND:
         return 0  # Linux has forgotten mandatory locks, and says so by ignoring them
-    kind = operation & ~LOCK_NB
-    if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
+    kind = {LOCK_SH: F_RDLCK, LOCK_EX: F_WRLCK, LOCK_UN: F_UNLCK}.get(operation & ~LOCK_NB)
+    if kind is None:
         return -errno.EINVAL
     file = t.files.get_io(fd)
     table = lock_table(t)
-    outcome = table.flock(file, kind)
+    lock = Lock(kind, 0, OFFSET_MAX, file, t.tgid, file, whole=True)
+    outcome = table.flock(file, lock)
     if outcome is Outcome.DONE:
         return 0
     if operation & LOCK_NB:
         return -errno.EAGAIN
-    return wait_for(t, table, file, outcome, lambda: table.flock(file, kind))
+    return wait_for(t, table, lock, outcome, lambda: table.flock(file, lock))
