@@ -7,6 +7,7 @@ import stat as stat_bits
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from kernel.fown import F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID, FileOwner
 from kernel.locks import (
     F_RDLCK,
     F_UNLCK,
@@ -18,6 +19,7 @@ from kernel.locks import (
     length,
 )
 from syscalls.abi import Result, UInt, ULong
+from syscalls.ioctl import set_async
 from vfs.file import (
     O_APPEND,
     O_ASYNC,
@@ -48,7 +50,6 @@ F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1031, 1032, 1033, 1034
 
 FD_CLOEXEC = 1
 SETTABLE = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME
-F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP = 0, 1, 2
 CAP_SYS_RESOURCE = 24
 LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN, LOCK_MAND = 1, 2, 4, 8, 32
 NSIG = 64
@@ -100,8 +101,9 @@ def set_status(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
         owner = file.stat().st_uid
         if t.cred.fsuid not in (0, owner):
             return -errno.EPERM
-    settable = SETTABLE if file.seekable else SETTABLE | O_ASYNC
-    file.set_flags(file.flags & ~settable | arg & settable)
+    if (arg ^ file.flags) & O_ASYNC:
+        set_async(file, fd, bool(arg & O_ASYNC))
+    file.set_flags(file.flags & ~SETTABLE | arg & SETTABLE)
     return 0
 
 
@@ -123,13 +125,23 @@ def store_owner(t: Task, file: File, kind: int, pid: int) -> int:
     name = {F_OWNER_TID: "tid", F_OWNER_PID: "tgid", F_OWNER_PGRP: "pgid"}[kind]
     if pid and not any(getattr(task, name) == pid for task in t.kernel.tasks.values()):
         return -errno.ESRCH
-    t.files.owner(file).set(kind, pid)
+    owner_of(t, file).set(t, kind, pid)
     return 0
 
 
+def owner_of(t: Task, file: File) -> FileOwner:
+    """Whom `file` signals, to be changed."""
+    if file.owner is None:
+        file.owner = FileOwner(t.kernel)
+    owner: FileOwner = file.owner
+    return owner
+
+
 def get_owner(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    owner = t.files.owner(file)
-    return -owner.pid if owner.kind == F_OWNER_PGRP else owner.pid
+    owner: FileOwner | None = file.owner
+    if owner is None:
+        return 0
+    return -owner.number() if owner.kind == F_OWNER_PGRP else owner.number()
 
 
 def set_owner_ex(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
@@ -140,20 +152,22 @@ def set_owner_ex(t: Task, fd: int, file: File, command: int, arg: int) -> Result
 
 
 def get_owner_ex(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    owner = t.files.owner(file)
-    t.mm.pack(OWNER_EX, arg, owner.kind, owner.pid)
+    owner: FileOwner | None = file.owner
+    kind, number = (F_OWNER_TID, 0) if owner is None else (owner.kind, owner.number())
+    t.mm.pack(OWNER_EX, arg, kind, number)
     return 0
 
 
 def set_signal(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     if arg > NSIG:
         return -errno.EINVAL
-    t.files.owner(file).signal = arg
+    owner_of(t, file).signal = arg
     return 0
 
 
 def get_signal(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    return t.files.owner(file).signal
+    owner: FileOwner | None = file.owner
+    return 0 if owner is None else owner.signal
 
 
 # Leases and directory notes: a filesystem that supports neither

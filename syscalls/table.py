@@ -147,7 +147,13 @@ TABLE: Final[tuple[Family, ...]] = (
         "File control and locks",
         "locks",
         (
-            Call("fcntl", PARTIAL("no leases, directory notes or write hints; O_ASYNC sends no SIGIO"), SYS),
+            Call(
+                "fcntl",
+                PARTIAL(
+                    "no leases, directory notes or write hints; O_ASYNC only for lxrun's own pipes, not the host's"
+                ),
+                SYS,
+            ),
             Call("flock", FULL, SYS),
         ),
     ),

@@ -37,7 +37,7 @@ class File:
     mount it was opened through, None for nameless files.
     """
 
-    __slots__ = ("flags", "mount", "name", "node", "refs")
+    __slots__ = ("flags", "mount", "name", "node", "owner", "refs")
 
     seekable = False
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
@@ -47,6 +47,7 @@ class File:
         self.flags = flags
         self.name = name
         self.mount: Mount | None = None
+        self.owner: Any = None  # whom it signals (kernel.fown.FileOwner), once somebody has asked
         self.refs = 0
 
     # Data
@@ -96,6 +97,10 @@ class File:
     def set_flags(self, flags: int) -> None:
         """F_SETFL: new status flags (O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC), all others kept."""
         self.flags = flags
+
+    def fasync(self, fd: int, on: bool) -> bool:
+        """O_ASYNC is set or cleared through descriptor `fd`: whether files of this kind send SIGIO at all."""
+        return False
 
     def add_seals(self, seals: int) -> None:
         """F_ADD_SEALS."""

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vfs.anon import PIPEFS_DEV, PIPEFS_MAGIC, AnonNode, next_ino
-from vfs.file import O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
+from vfs.fasync import POLL_IN, POLL_OUT, FasyncList
+from vfs.file import O_ACCMODE, O_ASYNC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
 from vfs.node import Node, Stat
 from vfs.pages import ShortSpans
 from vfs.wait import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
@@ -38,7 +39,9 @@ class Pipe:
     """The ring.  `buffers` hold what was written, `start` is how much of the first one is read already;
     `slots` is how many buffers there may be."""
 
-    __slots__ = ("buffers", "readable", "readers", "slots", "start", "writable", "writers")
+    __slots__ = (
+        "buffers", "fasync_readers", "fasync_writers", "readable", "readers", "slots", "start", "writable", "writers",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.buffers: deque[bytearray] = deque()
@@ -48,6 +51,8 @@ class Pipe:
         self.writers = 0
         self.readable = WaitQueue()
         self.writable = WaitQueue()
+        self.fasync_readers: FasyncList | None = None
+        self.fasync_writers: FasyncList | None = None
 
     def size(self) -> int:
         """Bytes that wait to be read: FIONREAD."""
@@ -124,6 +129,8 @@ class Pipe:
     def _taken(self, was_full: bool) -> None:
         if was_full and len(self.buffers) < self.slots:
             self.writable.wake()
+        if self.fasync_writers is not None:
+            self.fasync_writers.kill(POLL_OUT)
 
     def write(self, spans: Spans, packets: bool = False) -> int:
         """Put bytes in, as many as fit.  Raises BlockingIOError when full, BrokenPipeError without readers."""
@@ -146,6 +153,8 @@ class Pipe:
             if not done:
                 raise BlockingIOError(errno.EAGAIN, "pipe full")
         self.readable.wake()
+        if self.fasync_readers is not None:
+            self.fasync_readers.kill(POLL_IN)
         return done
 
     def _fill(self, spans: Spans, packets: bool) -> int:
@@ -313,6 +322,17 @@ class PipeFile(File):
             return (self.pipe.writable,)
         return (self.pipe.readable, self.pipe.writable)
 
+    def fasync(self, fd: int, on: bool) -> bool:
+        pipe = self.pipe
+        mode = self.flags & O_ACCMODE
+        if mode != O_WRONLY:
+            pipe.fasync_readers = pipe.fasync_readers or FasyncList()
+            pipe.fasync_readers.set(self, fd, on)
+        if mode != O_RDONLY:
+            pipe.fasync_writers = pipe.fasync_writers or FasyncList()
+            pipe.fasync_writers.set(self, fd, on)
+        return True
+
     def ioctl(self, task: Any, request: int, arg: int) -> int:
         if request != FIONREAD:
             raise OSError(errno.ENOTTY, "no such request")
@@ -322,6 +342,8 @@ class PipeFile(File):
     def release(self) -> None:
         pipe = self.pipe
         mode = self.flags & O_ACCMODE
+        if self.flags & O_ASYNC:
+            self.fasync(-1, False)
         if mode != O_WRONLY:
             pipe.readers -= 1
         if mode != O_RDONLY:
@@ -331,6 +353,11 @@ class PipeFile(File):
             pipe.start = 0
         pipe.readable.wake()
         pipe.writable.wake()
+        if bool(pipe.readers) != bool(pipe.writers):
+            if pipe.fasync_readers is not None:
+                pipe.fasync_readers.kill(POLL_IN)
+            if pipe.fasync_writers is not None:
+                pipe.fasync_writers.kill(POLL_OUT)
 
 
 def open_end(node: Node, pipe: Pipe, flags: int, name: bytes) -> PipeFile:
