@@ -14,6 +14,7 @@ from emu.elf import ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PHDR_SIZE, Image, Segment
 from emu.engine import EXEC, PAGE_MASK, PAGE_SIZE, READ, WRITE
 
 if TYPE_CHECKING:
+    from kernel.cred import Credentials
     from kernel.mm import AddressSpace
     from kernel.task import Task
     from vfs.file import File
@@ -241,9 +242,9 @@ class NewStack:
         mm.stack_vma = mm.find(self.top - 1)
         mm.stack_start = self.sp
 
-    def fill(self, t: Task, mm: AddressSpace, image: Image, loaded: Loaded, secure: bool) -> bytes:
+    def fill(self, t: Task, mm: AddressSpace, cred: Credentials, image: Image, loaded: Loaded, secure: bool) -> bytes:
         """Write everything; the auxiliary vector as /proc/PID/auxv shows it."""
-        arch, cred = t.kernel.arch, t.cred
+        arch = t.kernel.arch
         vector = pack(
             "<44Q",
             AT_MINSIGSTKSZ, arch.MINSIGSTKSZ,

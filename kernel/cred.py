@@ -290,7 +290,7 @@ def commit_creds(task: Task, new: Credentials) -> None:
         new.fsuid,
         new.fsgid,
     ) or new.cap_permitted & ~old.cap_permitted:
-        task.dumpable = 0  # fs.suid_dumpable
+        task.mm.dumpable = 0  # fs.suid_dumpable
         task.pdeath_signal = 0
     task.cred = new
     if (old.fsuid, old.fsgid) != (new.fsuid, new.fsgid) or old.groups != new.groups:

@@ -17,7 +17,8 @@ from emu.engine import EXEC, PAGE_SIZE, READ
 from kernel import binfmt_elf
 from kernel import exit as end
 from kernel.binfmt_elf import NewStack
-from kernel.cred import SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
+from kernel.commoncap import ExecCreds, bprm_creds
+from kernel.cred import Credentials, commit_creds
 from kernel.mm import AddressSpace
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
 from vfs import host
@@ -39,6 +40,9 @@ TASK_COMM_LEN = 16
 X_OK, R_OK = 1, 4
 
 READ_IMPLIES_EXEC, MMAP_PAGE_ZERO = 0x0400000, 0x0100000  # personality(2)
+ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE = 0x0200000, 0x0040000
+PER_CLEAR_ON_SETID = READ_IMPLIES_EXEC | MMAP_PAGE_ZERO | ADDR_COMPAT_LAYOUT | ADDR_NO_RANDOMIZE
+STK_LIM = 8 << 20  # the most stack that a program gets which must not trust who started it
 
 
 class Unloadable(OSError):
@@ -110,12 +114,21 @@ def open_path(t: Task, path: Path) -> File:
     node.access(X_OK, t.cred.fsuid, t.cred.fsgid)
     node.deny_write_access()
     try:
-        file = node.open(O_RDONLY, path.text)
+        file = _open_as_root(path) if host.CAN_ASSUME else node.open(O_RDONLY, path.text)
     except BaseException:
         node.allow_write_access()
         raise
     file.refs += 1
     return file
+
+
+def _open_as_root(path: Path) -> File:
+    """Open a file as lxrun's own: a program may be run by who may not read it."""
+    before = host.assume(0, 0)
+    try:
+        return path.node.open(O_RDONLY, path.text)
+    finally:
+        host.assume(*before)
 
 
 def open_program(t: Task, start: Path, path: bytes, *, follow: bool = True) -> Binprm:
@@ -147,7 +160,7 @@ def execve(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int
         image = search_binary_handler(t, bprm)
         if image.interp is not None:
             loader = _open_interpreter(t, image.interp)
-        _begin_new_exec(t, bprm, image, loader)
+        _begin_new_exec(t, bprm, bprm_creds(t, bprm.file.node), image, loader)
         done = True
         return True
     finally:
@@ -266,13 +279,14 @@ def _open_interpreter(t: Task, name: bytes) -> tuple[File, Image]:
         raise
 
 
-def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Image] | None) -> None:
+def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loader: tuple[File, Image] | None) -> None:
     """The point of no return and everything behind it."""
     kernel = t.kernel
     arch = kernel.arch
-    cred = exec_credentials(t.cred)
-    secure = cred.euid != cred.uid or cred.egid != cred.gid
+    cred, secure, gained = creds
     stack_limit = get_rlimit(t, RLIMIT_STACK)[0]
+    if secure:
+        stack_limit = min(stack_limit, STK_LIM)
     stack = NewStack(arch.STACK_TOP, arch.PLATFORM, bprm.filename, bprm.argv, bprm.envp)
     mm = AddressSpace(kernel, t.rlimits)
     try:
@@ -281,7 +295,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
         loaded = binfmt_elf.load_binary(mm, bprm.file, image, loader)
         if t.personality & MMAP_PAGE_ZERO and kernel.may_map_low():
             mm.map(0, PAGE_SIZE, READ | EXEC, fixed=True)
-        auxv = stack.fill(t, mm, image, loaded, secure)
+        auxv = stack.fill(t, mm, cred, image, loaded, secure)
     except OSError as error:
         mm.release()
         raise Unloadable(error.errno, error.strerror) from None
@@ -290,42 +304,33 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
         raise
 
     end.de_thread(t)
-    t.cred = cred
-    host.assume(cred.fsuid, cred.fsgid)
-    t.dumpable = int(not secure and _readable(bprm.file, cred))
+    end.mm_release(t)
+    old = t.mm
+    t.mm = mm
+    mm.dumpable = int((t.cred.euid, t.cred.egid) == (t.cred.uid, t.cred.gid))
+    commit_creds(t, cred)
+    if not _readable(bprm.file, cred):
+        mm.dumpable = 0
     if secure:
         t.pdeath_signal = 0
-    t.personality &= ~READ_IMPLIES_EXEC
+        t.rlimits[RLIMIT_STACK] = (stack_limit, get_rlimit(t, RLIMIT_STACK)[1])
+    t.personality &= ~(PER_CLEAR_ON_SETID if gained else READ_IMPLIES_EXEC)
     t.comm = (bprm.path.text if bprm.nameless else bprm.filename).rpartition(b"/")[2][: TASK_COMM_LEN - 1]
     t.exe = bprm.path
     t.auxv = auxv
     t.arg_range, t.env_range = stack.arg_range, stack.env_range
     t.signals.on_exec()
+    if t.files.users > 1:  # unshare_files: those it shared them with keep theirs
+        t.files.users -= 1
+        t.files = t.files.fork()
     t.files.close_on_exec()
     mm.exe_file = bprm.file
-    end.mm_release(t)
-    old = t.mm
-    t.mm = mm
     kernel.exec_done(t, arch.start_registers(loaded.start, stack.sp))
-    t.clear_child_tid = t.robust_list = 0
     t.rseq = None
     if old is not None:
         old.users -= 1
         if not old.users:
             old.release()
-
-
-def exec_credentials(old: Credentials) -> Credentials:
-    """What an exec makes of credentials (capabilities(7), "Transformation of capabilities during
-    execve"): files here have neither capabilities nor a set-user-ID bit that counts."""
-    new = old.copy()
-    new.suid = new.fsuid = new.euid
-    new.sgid = new.fsgid = new.egid
-    root = 0 in (new.uid, new.euid) and not new.securebits & SECBIT_NOROOT
-    new.cap_permitted = (new.cap_bounding | new.cap_inheritable if root else 0) | new.cap_ambient
-    new.cap_effective = new.cap_permitted if root and not new.euid else new.cap_ambient
-    new.securebits &= ~SECBIT_KEEP_CAPS
-    return new
 
 
 def _readable(file: File, cred: Credentials) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel import hostsignals, siginfo, signal
+from kernel.pid import detach_pid, notify_pidfd
 
 if TYPE_CHECKING:
     from kernel.signal import SignalStruct
@@ -19,7 +20,17 @@ CONTINUED_STATUS = 0xFFFF
 
 
 def mm_release(task: Task) -> None:
-    """The task lets go of its memory, by exec or by ending: a vfork parent goes on."""
+    """The task lets go of its memory, by exec or by ending: others get its locks, whoever joins it hears of
+    it, a vfork parent goes on."""
+    futexes = task.kernel.futexes
+    futexes.exit(task)
+    if task.clear_child_tid and task.mm.users > 1:
+        try:
+            task.mm.put_u32(task.clear_child_tid, 0)
+            futexes.wake(task, task.clear_child_tid, 1, 0xFFFF_FFFF, shared=True)
+        except OSError:
+            pass
+    task.clear_child_tid = task.robust_list = 0
     if task.vfork_parent is not None:
         task.vfork_parent = None
         task.vfork_done.wake()
@@ -63,13 +74,7 @@ def do_exit(task: Task) -> None:
         task.call = task.waiting = None
     for tracer in kernel.tracers:
         tracer.exit(task, status)
-    kernel.futexes.exit(task)
-    if task.clear_child_tid and task.mm.users > 1:
-        try:
-            task.mm.put_u32(task.clear_child_tid, 0)
-            kernel.futexes.wake(task, task.clear_child_tid, 1, 0xFFFF_FFFF, shared=True)
-        except OSError:
-            pass
+    mm_release(task)
     task.files.users -= 1
     if not task.files.users:
         task.files.close_all()
@@ -77,13 +82,12 @@ def do_exit(task: Task) -> None:
     if not task.mm.users:
         task.mm.release()
     task.context = None
-    mm_release(task)
     shared = task.signals.shared
     shared.live -= 1
     _reparent(task)
     if task is not shared.leader:
         shared.threads.remove(task)
-        del kernel.tasks[task.tid]
+        detach_pid(task)
     if shared.live:
         signal.retarget_shared_pending(task, shared.pending.mask)
         return
@@ -99,10 +103,11 @@ def _process_end(shared: SignalStruct) -> None:
         timer.set(0, 0)
     status = process_status(leader)
     parent = leader.parent
+    notify_pidfd(leader)
     if leader.tgid == 1:
         leader.kernel.halted = status
     if parent is None:
-        del leader.kernel.tasks[leader.tid]
+        detach_pid(leader)
         return
     action = parent.signals.actions[signal.SIGCHLD]
     unwanted = leader.exit_signal == signal.SIGCHLD and (
@@ -129,10 +134,9 @@ def de_thread(task: Task) -> None:
     leader = shared.leader
     if leader is task:
         return
-    tasks = task.kernel.tasks
-    del tasks[task.tid]
+    detach_pid(task)
     task.tid = task.tgid
-    tasks[task.tid] = task
+    task.kernel.tasks[task.tid] = task
     shared.leader = task
     shared.threads = [task]
     task.start_ns = leader.start_ns
@@ -227,7 +231,7 @@ def reap(task: Task) -> None:
     if parent is not None:
         parent.signals.shared.children.remove(task)
         parent.children_cpu_ns += task.cpu_ns + task.children_cpu_ns
-    del task.kernel.tasks[task.tid]
+    detach_pid(task)
 
 
 async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[Task, int] | None:

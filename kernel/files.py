@@ -16,31 +16,15 @@ def bad_fd() -> OSError:
     return OSError(errno.EBADF, "no such descriptor")
 
 
-class FileOwner:
-    """struct fown_struct: whom F_SETOWN named, and the signal of F_SETSIG (0: SIGIO)."""
-
-    __slots__ = ("kind", "pid", "signal")
-
-    def __init__(self) -> None:
-        self.set(0, 0)
-        self.signal = 0
-
-    def set(self, kind: int, pid: int) -> None:
-        """`kind` is F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP."""
-        self.kind = kind
-        self.pid = pid
-
-
 class FdTable:
     """Small integers to open file descriptions, and which of them an exec closes.
 
     `open_fds` and `exec_closed` are bitmaps, as in Linux: the lowest free descriptor is the lowest
     zero bit.  `limit` is the soft RLIMIT_NOFILE.  `locks` are the record locks of the kernel, which a
-    close gives up (fcntl_locking(2)); the table itself is their owner, as in Linux.  `owners` holds what
-    F_SETOWN and F_SETSIG stored, which Linux keeps in the description.
+    close gives up (fcntl_locking(2)); the table itself is their owner, as in Linux.
     """
 
-    __slots__ = ("capacity", "exec_closed", "files", "limit", "locks", "open_fds", "owners", "users")
+    __slots__ = ("capacity", "exec_closed", "files", "limit", "locks", "open_fds", "users")
 
     def __init__(self, limit: int = 1024, locks: LockTable | None = None) -> None:
         self.files: dict[int, File] = {}
@@ -50,7 +34,6 @@ class FdTable:
         self.exec_closed = 0
         self.limit = limit
         self.locks = locks or LockTable()
-        self.owners: dict[File, FileOwner] = {}
 
     # Looking up
 
@@ -81,10 +64,6 @@ class FdTable:
             self.exec_closed |= 1 << fd
         else:
             self.exec_closed &= ~(1 << fd)
-
-    def owner(self, file: File) -> FileOwner:
-        """Who is signalled when `file` becomes ready and has O_ASYNC."""
-        return self.owners.setdefault(file, FileOwner())
 
     # Taking descriptors
 
@@ -153,7 +132,6 @@ class FdTable:
             self.locks.closed(self, file)
         file.refs -= 1
         if not file.refs:
-            self.owners.pop(file, None)
             file.last_put()
 
     def close_range(self, first: int, last: int) -> None:

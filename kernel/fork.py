@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from emu.engine import WRITE
+from kernel.pid import pidfd_open
 from kernel.priority import Priority
 from kernel.task import FsContext, Task
 
@@ -20,8 +22,8 @@ CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
 CLONE_CLEAR_SIGHAND = 0x1_0000_0000
 _NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
 _KNOWN = (
-    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | CLONE_SYSVSEM
-    | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT
+    | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED
     | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND | CLONE_THREAD
 )  # fmt: skip
 RLIMIT_NPROC = 6
@@ -39,7 +41,14 @@ def next_pid(kernel: Kernel) -> int:
 
 
 def copy_process(
-    parent: Task, flags: int, exit_signal: int, stack: int, tls: int | None, parent_tid: int, child_tid: int
+    parent: Task,
+    flags: int,
+    exit_signal: int,
+    stack: int,
+    tls: int | None,
+    parent_tid: int,
+    child_tid: int,
+    pidfd: int = 0,
 ) -> Task:
     """A new process or thread, ready to run: what `flags` say is shared with its parent, the rest is a copy.
 
@@ -61,6 +70,9 @@ def copy_process(
     uid = parent.cred.uid
     if uid and sum(other.cred.uid == uid for other in kernel.tasks.values()) >= limit:
         raise OSError(errno.EAGAIN, "RLIMIT_NPROC")
+    if flags & CLONE_PIDFD:  # what can fail about it, before anything is made
+        parent.files.unused()
+        parent.mm.spans(pidfd, 4, WRITE)
     pid = next_pid(kernel)
     thread = bool(flags & CLONE_THREAD)
     rlimits = parent.rlimits if thread else dict(parent.rlimits)
@@ -92,7 +104,7 @@ def copy_process(
         parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
     )  # fmt: skip
     for name in ("comm", "personality", "no_new_privs", "timer_slack_ns", "thp_disable", "oom_score_adj", "arg_range",
-                 "env_range", "auxv", "exe", "dumpable"):  # fmt: skip
+                 "env_range", "auxv", "exe"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent
@@ -109,6 +121,8 @@ def copy_process(
     child.context = kernel.cpu.new_context()
     kernel.cpu.save(child.context)
     child.pending_registers = kernel.arch.child_registers(stack, tls)
+    if flags & CLONE_PIDFD:
+        parent.mm.put_u32(pidfd, parent.files.install(pidfd_open(kernel, pid, 0), cloexec=True))
     if flags & CLONE_PARENT_SETTID:
         parent.mm.put_u32(parent_tid, pid)
     if flags & CLONE_CHILD_SETTID:
@@ -126,10 +140,17 @@ def _inherit_priority(child: Priority, parent: Priority) -> None:
 
 
 async def clone(
-    parent: Task, flags: int, exit_signal: int, stack: int, tls: int | None, parent_tid: int, child_tid: int
+    parent: Task,
+    flags: int,
+    exit_signal: int,
+    stack: int,
+    tls: int | None,
+    parent_tid: int,
+    child_tid: int,
+    pidfd: int = 0,
 ) -> int:
     """kernel_clone: the new process's number, for vfork only once the child has let go of the memory."""
-    child = copy_process(parent, flags, exit_signal, stack, tls, parent_tid, child_tid)
+    child = copy_process(parent, flags, exit_signal, stack, tls, parent_tid, child_tid, pidfd)
     if flags & CLONE_VFORK:
         child.vfork_parent = parent
         # Killable only: nothing but the child's exec or end wakes the parent.

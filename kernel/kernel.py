@@ -29,6 +29,7 @@ from kernel.uts import Uts
 if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
+    from kernel.pid import Pid
     from kernel.task import Task
     from vfs.mount import MountTable
     from vfs.pages import FilePages
@@ -99,8 +100,10 @@ class Kernel:
         self.entropy = Entropy()
         self.timers = Timers()
         self.futexes = FutexTable()
+        self.kcmp_cookie = int.from_bytes(self.entropy.bytes(8), "little")
         self.uts = Uts(arch.MACHINE.encode())
         self.tasks: dict[int, Task] = {}
+        self.pids: dict[int, Pid] = {}  # of those that somebody has a descriptor for
         self.mounts: MountTable = None  # type: ignore[assignment]  # set by whoever builds the tree
         self.host_signals: HostSignals | None = None
         self.run_queue: deque[Task] = deque()
@@ -274,7 +277,8 @@ class Kernel:
                 result = -LINUX_ERRNO.get(-result, 5)
         except OSError as error:
             result = -linux_errno(error)
-        except Interrupted:
+        except Interrupted as broken:
+            broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
             number = task.call_number
             pc = self.cpu.read((self.arch.PC,))[0] - self.arch.SYSCALL_SIZE
             task.signals.interrupted = signal.InterruptedCall(number, pc, task.call_first, self.calls.restart(number))

@@ -56,6 +56,7 @@ class AddressSpace(PageFaults):
         self.locked_future = False
         self.membarrier = 0  # registrations, as the bits of membarrier(2)'s commands
         self.users = 1
+        self.dumpable = 1  # PR_SET_DUMPABLE: 1, or 0 where only root may look
         # /proc and auxv: where exec put things
         self.code_range = self.data_range = (0, 0)
         self.stack_start = 0
@@ -541,7 +542,7 @@ class AddressSpace(PageFaults):
         self.kernel.commit(self.committed)
         new.committed = self.committed
         new.total = self.total
-        for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start"):
+        for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start", "dumpable"):
             setattr(new, name, getattr(self, name))
         new.pages.update({number: entry & ~WRITE for number, entry in self.pages.items()})
         for vma in self.vmas:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kernel.procmaps import file_name
+from kernel.ptrace import SUID_DUMP_USER
 from vfs.file import O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, SEEK_CUR, File
 from vfs.node import Path, Stat
 from vfs.pseudofs import MagicLink, PseudoDir, PseudoNode, TextFile
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 
 
 def task_owner(task: Task) -> tuple[int, int]:
-    """Who the files of a task belong to: root, if it must not be dumped (task_dump_owner)."""
-    return (task.cred.euid, task.cred.egid) if task.dumpable == 1 else (0, 0)
+    """Who the files of a task belong to: root, if it must not be dumped or has ended (task_dump_owner)."""
+    return (0, 0) if task.zombie or task.mm.dumpable != SUID_DUMP_USER else (task.cred.euid, task.cred.egid)
+
+
+def directory_owner(task: Task) -> tuple[int, int]:
+    """The same for directories that everybody may read: programs tell by them whose the process is."""
+    return task.cred.euid, task.cred.egid
 
 
 def path_link(task: Task, path: Callable[[], Path | None]) -> MagicLink:
@@ -97,7 +103,7 @@ def fdinfo(task: Task, fd: int) -> bytes:
         file_mount(task, file).id,
         file.stat().st_ino,
     )
-    return text + file.fdinfo()
+    return text + task.files.locks.held_through(task.files, file) + file.fdinfo()
 
 
 class FdDir(PseudoDir):

@@ -229,6 +229,7 @@ _TEXTS: dict[bytes, Callable[[Kernel], bytes]] = {
     b"cpuinfo": cpuinfo,
     b"interrupts": interrupts,
     b"loadavg": loadavg,
+    b"locks": lambda kernel: kernel.current.files.locks.text(),
     b"meminfo": meminfo,
     b"softirqs": softirqs,
     b"stat": stat,

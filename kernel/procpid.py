@@ -15,7 +15,7 @@ from emu.engine import PAGE_SHIFT, PAGE_SIZE
 from kernel import procmaps
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.priority import CPUS
-from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, path_link, task_owner
+from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, directory_owner, path_link, task_owner
 from kernel.procmem import MemFile, PagemapFile, PidFile
 from kernel.procmounts import mountinfo, mounts, mountstats
 from kernel.rlimit import LIMITS, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, get_rlimit
@@ -336,7 +336,7 @@ class TaskDir(PseudoDir):
     __slots__ = ("task",)
 
     def __init__(self, task: Task) -> None:
-        super().__init__(0o555, partial(task_owner, task))
+        super().__init__(0o555, partial(directory_owner, task))
         self.task = task
 
     def names(self) -> Iterable[bytes]:
@@ -358,7 +358,7 @@ class PidDir(PseudoDir):
     __slots__ = ("contents", "task")
 
     def __init__(self, task: Task, thread_only: bool = False) -> None:
-        super().__init__(0o555, partial(task_owner, task))
+        super().__init__(0o555, partial(directory_owner, task))
         self.task = task
         self.contents = THREAD_FILES if thread_only else PROCESS_FILES
 

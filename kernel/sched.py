@@ -158,7 +158,6 @@ def _advance(kernel: Kernel, task: Task) -> bool:
     if task.waiting is not None:
         value = not task.timed_out
         if not task.woken and _to_be_interrupted(task):
-            task.pending_work = True
             value = Interrupted()
     result = kernel.drive(task, task.call, value)
     if result is None:
@@ -176,9 +175,10 @@ def _advance(kernel: Kernel, task: Task) -> bool:
 
 
 def _to_be_interrupted(task: Task) -> bool:
-    """Whether a signal breaks the wait off; one that waits for its vfork child only by SIGKILL."""
+    """Whether a signal breaks the wait off; one that waits for its vfork child only by SIGKILL.  A signal of
+    the process that another thread was chosen for does not."""
     assert task.waiting is not None
-    mask = task.signals.deliverable
+    mask = task.signals.deliverable if task.pending_work else 0
     return bool(mask & signal.sigset(signal.SIGKILL) if task.waiting.killable_only else mask)
 
 

@@ -60,7 +60,6 @@ class Task:
     clear_child_tid: int = 0
     robust_list: int = 0
     rseq: Rseq | None = None
-    dumpable: int = 1
     # The family: who gets SIGCHLD, whom wait(2) can find, and what it would say
     parent: Task | None = None
     exit_signal: int = 0

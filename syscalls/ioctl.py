@@ -26,9 +26,10 @@ def sys_ioctl(t: Task, fd: UInt, request: UInt, arg: Ptr) -> Result:
     if request == FIONBIO:
         return set_flag(t, file, O_NONBLOCK, arg)
     if request == FIOASYNC:
-        if file.seekable and t.mm.u32(arg):
+        on = bool(t.mm.u32(arg))
+        if on != bool(file.flags & O_ASYNC) and not set_async(file, fd, on):
             return -errno.ENOTTY
-        return set_flag(t, file, O_ASYNC, arg)
+        return 0
     if request == FIGETBSZ:
         t.mm.put_u32(arg, file.stat().st_blksize)
         return 0
@@ -53,6 +54,14 @@ def set_flag(t: Task, file: File, flag: int, arg: int) -> int:
     on = t.mm.u32(arg)
     file.set_flags(file.flags | flag if on else file.flags & ~flag)
     return 0
+
+
+def set_async(file: File, fd: int, on: bool) -> bool:
+    """Set or clear O_ASYNC; False if files of this kind do not have it."""
+    if not file.fasync(fd, on):
+        return False
+    file.set_flags(file.flags | O_ASYNC if on else file.flags & ~O_ASYNC)
+    return True
 
 
 def clone(t: Task, file: File, source: int) -> int:

@@ -7,13 +7,11 @@ import stat as stat_bits
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from kernel.fown import F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID, FileOwner
 from kernel.locks import (
     F_RDLCK,
     F_UNLCK,
     F_WRLCK,
-    LOCK_EX,
-    LOCK_SH,
-    LOCK_UN,
     OFD_PID,
     OFFSET_MAX,
     Lock,
@@ -21,6 +19,7 @@ from kernel.locks import (
     length,
 )
 from syscalls.abi import Result, UInt, ULong
+from syscalls.ioctl import set_async
 from vfs.file import (
     O_APPEND,
     O_ASYNC,
@@ -51,9 +50,8 @@ F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1031, 1032, 1033, 1034
 
 FD_CLOEXEC = 1
 SETTABLE = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME
-F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP = 0, 1, 2
 CAP_SYS_RESOURCE = 24
-LOCK_NB, LOCK_MAND = 4, 32
+LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN, LOCK_MAND = 1, 2, 4, 8, 32
 NSIG = 64
 
 FLOCK = Struct("<hh4xqqi4x")  # struct flock: l_type, l_whence, l_start, l_len, l_pid
@@ -103,8 +101,9 @@ def set_status(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
         owner = file.stat().st_uid
         if t.cred.fsuid not in (0, owner):
             return -errno.EPERM
-    settable = SETTABLE if file.seekable else SETTABLE | O_ASYNC
-    file.set_flags(file.flags & ~settable | arg & settable)
+    if (arg ^ file.flags) & O_ASYNC:
+        set_async(file, fd, bool(arg & O_ASYNC))
+    file.set_flags(file.flags & ~SETTABLE | arg & SETTABLE)
     return 0
 
 
@@ -126,13 +125,23 @@ def store_owner(t: Task, file: File, kind: int, pid: int) -> int:
     name = {F_OWNER_TID: "tid", F_OWNER_PID: "tgid", F_OWNER_PGRP: "pgid"}[kind]
     if pid and not any(getattr(task, name) == pid for task in t.kernel.tasks.values()):
         return -errno.ESRCH
-    t.files.owner(file).set(kind, pid)
+    owner_of(t, file).set(t, kind, pid)
     return 0
 
 
+def owner_of(t: Task, file: File) -> FileOwner:
+    """Whom `file` signals, to be changed."""
+    if file.owner is None:
+        file.owner = FileOwner(t.kernel)
+    owner: FileOwner = file.owner
+    return owner
+
+
 def get_owner(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    owner = t.files.owner(file)
-    return -owner.pid if owner.kind == F_OWNER_PGRP else owner.pid
+    owner: FileOwner | None = file.owner
+    if owner is None:
+        return 0
+    return -owner.number() if owner.kind == F_OWNER_PGRP else owner.number()
 
 
 def set_owner_ex(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
@@ -143,20 +152,22 @@ def set_owner_ex(t: Task, fd: int, file: File, command: int, arg: int) -> Result
 
 
 def get_owner_ex(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    owner = t.files.owner(file)
-    t.mm.pack(OWNER_EX, arg, owner.kind, owner.pid)
+    owner: FileOwner | None = file.owner
+    kind, number = (F_OWNER_TID, 0) if owner is None else (owner.kind, owner.number())
+    t.mm.pack(OWNER_EX, arg, kind, number)
     return 0
 
 
 def set_signal(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     if arg > NSIG:
         return -errno.EINVAL
-    t.files.owner(file).signal = arg
+    owner_of(t, file).signal = arg
     return 0
 
 
 def get_signal(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    return t.files.owner(file).signal
+    owner: FileOwner | None = file.owner
+    return 0 if owner is None else owner.signal
 
 
 # Leases and directory notes: a filesystem that supports neither
@@ -236,7 +247,7 @@ def get_record(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     if by_description and pid:
         return -errno.EINVAL
     owner = file if by_description else t.files
-    found = lock_table(t).get_record(file, Lock(kind, first, last, owner, t.tgid))
+    found = lock_table(t).get_record(file, Lock(kind, first, last, owner, t.tgid, file))
     if found is None:
         t.mm.pack(FLOCK, arg, F_UNLCK, whence, start, size, pid)
     else:
@@ -256,26 +267,31 @@ def set_record(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     by_description = command in (F_OFD_SETLK, F_OFD_SETLKW)
     if by_description and pid:
         return -errno.EINVAL
-    lock = Lock(kind, first, last, file, OFD_PID) if by_description else Lock(kind, first, last, t.files, t.tgid)
+    owner, pid = (file, OFD_PID) if by_description else (t.files, t.tgid)
+    lock = Lock(kind, first, last, owner, pid, file)
     table = lock_table(t)
     outcome = table.set_record(file, lock)
     if outcome is Outcome.DONE:
         return 0
     if command in (F_SETLK, F_OFD_SETLK):
         return -errno.EAGAIN
-    return wait_for(t, table, file, outcome, lambda: table.set_record(file, lock))
+    return wait_for(t, table, lock, outcome, lambda: table.set_record(file, lock))
 
 
 def lock_table(t: Task) -> LockTable:
     return t.files.locks
 
 
-async def wait_for(t: Task, table: LockTable, file: File, outcome: Outcome, attempt: Callable[[], Outcome]) -> int:
-    """Wait until a lock can be taken."""
+async def wait_for(t: Task, table: LockTable, lock: Lock, outcome: Outcome, attempt: Callable[[], Outcome]) -> int:
+    """Wait until a lock can be taken.  Raises OSError(EDEADLK), Interrupted."""
     pause = RETRY_FIRST_NS
     while outcome is not Outcome.DONE:
         if outcome is Outcome.HELD_HERE:
-            await t.wait(table.of(file).changed)
+            request = table.block(lock)
+            try:
+                await t.wait(table.of(lock.file).changed)
+            finally:
+                table.unblock(request)
         else:
             await t.wait(timeout_ns=pause)
             pause = min(pause * 2, RETRY_MOST_NS)
@@ -319,14 +335,15 @@ def sys_flock(t: Task, fd: UInt, operation: UInt) -> Result:
     """flock(2)."""
     if operation & LOCK_MAND:
         return 0  # Linux has forgotten mandatory locks, and says so by ignoring them
-    kind = operation & ~LOCK_NB
-    if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
+    kind = {LOCK_SH: F_RDLCK, LOCK_EX: F_WRLCK, LOCK_UN: F_UNLCK}.get(operation & ~LOCK_NB)
+    if kind is None:
         return -errno.EINVAL
     file = t.files.get_io(fd)
     table = lock_table(t)
-    outcome = table.flock(file, kind)
+    lock = Lock(kind, 0, OFFSET_MAX, file, t.tgid, file, whole=True)
+    outcome = table.flock(file, lock)
     if outcome is Outcome.DONE:
         return 0
     if operation & LOCK_NB:
         return -errno.EAGAIN
-    return wait_for(t, table, file, outcome, lambda: table.flock(file, kind))
+    return wait_for(t, table, lock, outcome, lambda: table.flock(file, lock))

@@ -244,6 +244,11 @@ _FLAGS = {
 
 def sys_madvise(t: Task, addr: Ptr, length: ULong, advice: Int) -> Result:
     """madvise(2)."""
+    return madvise(t.mm, addr, length, advice)
+
+
+def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
+    """do_madvise: advice for a range of an address space."""
     known = advice in _HINTS or advice in _FLAGS
     hugepage = advice in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE, MADV_UNMERGEABLE)
     if not known and not hugepage and advice not in (
@@ -256,7 +261,6 @@ def sys_madvise(t: Task, addr: Ptr, length: ULong, advice: Int) -> Result:
         raise OSError(errno.EINVAL, "not a range")
     if end == addr:
         return 0
-    mm = t.mm
     position = addr
     hole = False
     for vma in mm.overlapping(addr, end):

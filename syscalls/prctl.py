@@ -51,13 +51,13 @@ def _get_pdeathsig(t: Task, address: int, a: int, b: int, c: int) -> int:
 
 
 def _get_dumpable(t: Task, a: int, b: int, c: int, d: int) -> int:
-    return t.dumpable
+    return t.mm.dumpable
 
 
 def _set_dumpable(t: Task, value: int, a: int, b: int, c: int) -> int:
     if value not in (0, 1):
         raise _invalid()
-    t.dumpable = value
+    t.mm.dumpable = value
     return 0
 
 

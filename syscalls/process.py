@@ -11,6 +11,8 @@ from kernel import exit as end
 from kernel import siginfo
 from kernel.fork import (
     CLONE_DETACHED,
+    CLONE_PARENT_SETTID,
+    CLONE_PIDFD,
     CLONE_SETTLS,
     CLONE_VFORK,
     CLONE_VM,
@@ -19,7 +21,9 @@ from kernel.fork import (
 )
 from kernel.rusage import usage
 from syscalls.abi import Int, Ptr, ULong
+from syscalls.pidfd import pidfd
 from syscalls.structs import RUSAGE
+from vfs.file import O_NONBLOCK
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -45,8 +49,11 @@ async def sys_vfork(t: Task) -> int:
 
 async def sys_clone(t: Task, flags: ULong, stack: Ptr, parent_tid: Ptr, child_tid: Ptr, tls: ULong) -> int:
     """clone(2), with the argument order of x86-64, arm64 and riscv."""
+    if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
+        raise OSError(errno.EINVAL, "a process descriptor takes the place of the number")
     thread_area = tls if flags & CLONE_SETTLS else None
-    return await clone(t, flags & 0xFFFF_FF00, flags & CSIGNAL, stack, thread_area, parent_tid, child_tid)
+    signo = flags & CSIGNAL
+    return await clone(t, flags & 0xFFFF_FF00, signo, stack, thread_area, parent_tid, child_tid, parent_tid)
 
 
 async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
@@ -58,15 +65,17 @@ async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
     raw = t.mm.read(args, size)
     if any(raw[_CLONE_ARGS.size :]):
         raise OSError(errno.E2BIG, "fields of a newer kernel")
-    flags, _pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, set_tid, set_tid_size, cgroup = (
+    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, set_tid, set_tid_size, cgroup = (
         _CLONE_ARGS.unpack(raw[: _CLONE_ARGS.size].ljust(_CLONE_ARGS.size, b"\0"))
     )
     if flags & (CLONE_DETACHED | CSIGNAL) or signo > NSIG or bool(stack) != bool(stack_size):
         raise OSError(errno.EINVAL, "flags, signal or stack")
+    if flags & CLONE_PIDFD and flags & CLONE_PARENT_SETTID and pidfd == parent_tid:
+        raise OSError(errno.EINVAL, "two things in one place")
     if set_tid or set_tid_size or cgroup:
         raise OSError(errno.EPERM, "numbers and control groups are not chosen here")
     thread_area = tls if flags & CLONE_SETTLS else None
-    return await clone(t, flags, signo, stack + stack_size, thread_area, parent_tid, child_tid)
+    return await clone(t, flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd)
 
 
 def _selector(t: Task, pid: int) -> Callable[[Task], bool]:
@@ -99,6 +108,7 @@ async def sys_wait4(t: Task, pid: Int, status: Ptr, options: Int, rusage: Ptr) -
 
 async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, rusage: Ptr) -> int:
     """waitid(2)."""
+    without_waiting = 0
     events = end.WEXITED | end.WUNTRACED | end.WCONTINUED
     known = events | end.WNOHANG | end.WNOWAIT | end.WNOTHREAD | end.WALL | end.WCLONE
     if options & 0xFFFF_FFFF & ~known or not options & events:
@@ -110,12 +120,15 @@ async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, ru
     elif which == P_PGID and upid >= 0:
         wanted = _selector(t, -upid)
     elif which == P_PIDFD and upid >= 0:
-        t.files.get(upid)
-        raise OSError(errno.EBADF, "not a process descriptor")
+        file = pidfd(t, upid)
+        wanted = _selector(t, file.pid.number) if file.pid.task() is not None else lambda child: False
+        without_waiting = not options & end.WNOHANG and file.flags & O_NONBLOCK
     else:
         raise OSError(errno.EINVAL, "no such kind of child")
-    found = await end.wait(t, wanted, options)
+    found = await end.wait(t, wanted, options | end.WNOHANG if without_waiting else options)
     if found is None:
+        if without_waiting:
+            raise OSError(errno.EAGAIN, "nothing has changed")
         if info:
             t.mm.write(info, bytes(_SIGINFO_BYTES))
         return 0

@@ -138,13 +138,14 @@ def sys_sigaltstack(t: Task, new: Ptr, old: Ptr) -> int:
     return 0
 
 
-def _from_user(t: Task, signo: int, code: int) -> SigInfo | None:
+def from_user(t: Task, signo: int, code: int) -> SigInfo | None:
+    """What kill(2) and its like send along; None for signal 0, which only asks."""
     return siginfo.user(signo, t.tgid, t.cred.uid, code) if signo else None
 
 
 def sys_kill(t: Task, pid: Int, signo: Int) -> int:
     """kill(2)."""
-    signal.kill(t, pid, _from_user(t, signo, siginfo.SI_USER), signo)
+    signal.kill(t, pid, from_user(t, signo, siginfo.SI_USER), signo)
     return 0
 
 
@@ -152,7 +153,7 @@ def sys_tkill(t: Task, tid: Int, signo: Int) -> int:
     """tkill(2)."""
     if tid <= 0:
         return -errno.EINVAL
-    signal.kill_thread(t, None, tid, _from_user(t, signo, siginfo.SI_TKILL), signo)
+    signal.kill_thread(t, None, tid, from_user(t, signo, siginfo.SI_TKILL), signo)
     return 0
 
 
@@ -160,14 +161,17 @@ def sys_tgkill(t: Task, tgid: Int, tid: Int, signo: Int) -> int:
     """tgkill(2)."""
     if tid <= 0 or tgid <= 0:
         return -errno.EINVAL
-    signal.kill_thread(t, tgid, tid, _from_user(t, signo, siginfo.SI_TKILL), signo)
+    signal.kill_thread(t, tgid, tid, from_user(t, signo, siginfo.SI_TKILL), signo)
     return 0
 
 
-def _given(t: Task, pid: int, signo: int, address: int) -> SigInfo | None:
-    """The siginfo_t of rt_sigqueueinfo.  Only to itself may a process send what looks like the kernel's."""
+def given(t: Task, pid: int, signo: int, address: int, *, exact: bool = False) -> SigInfo | None:
+    """The siginfo_t of rt_sigqueueinfo.  Only to itself may a process send what looks like the kernel's.
+    `exact`: it must name the signal that is sent."""
     data = t.mm.read(address, siginfo.SIZE)
     info = siginfo.unpack(data)
+    if exact and info.signo != signo:
+        raise OSError(errno.EINVAL, "two different signals")
     info.signo = signo
     if not siginfo.known_layout(signo, info.code) and any(data[siginfo.KERNEL_SIZE :]):
         raise OSError(errno.E2BIG, "more than the kernel can carry")
@@ -178,19 +182,19 @@ def _given(t: Task, pid: int, signo: int, address: int) -> SigInfo | None:
 
 def sys_rt_sigqueueinfo(t: Task, pid: Int, signo: Int, info: Ptr) -> int:
     """rt_sigqueueinfo(2)."""
-    given = _given(t, pid, signo, info)
+    sent = given(t, pid, signo, info)
     if pid <= 0:
         return -errno.ESRCH
-    signal.kill(t, pid, given, signo)
+    signal.kill(t, pid, sent, signo)
     return 0
 
 
 def sys_rt_tgsigqueueinfo(t: Task, tgid: Int, tid: Int, signo: Int, info: Ptr) -> int:
     """rt_tgsigqueueinfo(2)."""
-    given = _given(t, tid if tid > 0 and tgid > 0 else t.tgid, signo, info)
+    sent = given(t, tid if tid > 0 and tgid > 0 else t.tgid, signo, info)
     if tid <= 0 or tgid <= 0:
         return -errno.EINVAL
-    signal.kill_thread(t, tgid, tid, given, signo)
+    signal.kill_thread(t, tgid, tid, sent, signo)
     return 0
 
 

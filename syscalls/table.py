@@ -73,7 +73,6 @@ NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
 NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
-NO_PIDFD: Final = REFUSED(ENOSYS, "no process descriptors")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
 NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
 
@@ -146,7 +145,13 @@ TABLE: Final[tuple[Family, ...]] = (
         "File control and locks",
         "locks",
         (
-            Call("fcntl", PARTIAL("no leases, directory notes or write hints; O_ASYNC sends no SIGIO"), SYS),
+            Call(
+                "fcntl",
+                PARTIAL(
+                    "no leases, directory notes or write hints; O_ASYNC only for lxrun's own pipes, not the host's"
+                ),
+                SYS,
+            ),
             Call("flock", FULL, SYS),
         ),
     ),
@@ -332,10 +337,6 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("mlockall", FULL),
             Call("munlockall", FULL),
             Call("remap_file_pages", FULL),
-            Call("process_madvise", NO_PIDFD),
-            Call("process_mrelease", NO_PIDFD),
-            Call("process_vm_readv", REFUSED(ENOSYS, "no other process to read")),
-            Call("process_vm_writev", REFUSED(ENOSYS, "no other process to write")),
             Call("mseal", REFUSED(ENOSYS, "no sealed mappings")),
             Call("map_shadow_stack", REFUSED(errno.EOPNOTSUPP, "the CPU has no shadow stacks")),
             Call("pkey_mprotect", PARTIAL("key -1 only, which is mprotect")),
@@ -356,10 +357,10 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call("fork", FULL),
             Call("vfork", FULL),
-            Call("clone", PARTIAL("CLONE_PIDFD and namespaces")),
-            Call("clone3", PARTIAL("CLONE_PIDFD, set_tid, cgroups and namespaces")),
+            Call("clone", PARTIAL("no namespaces")),
+            Call("clone3", PARTIAL("no set_tid, cgroups and namespaces")),
             Call("wait4", FULL, SYS),
-            Call("waitid", PARTIAL("P_PIDFD"), SYS),
+            Call("waitid", FULL, SYS),
         ),
     ),
     Family(
@@ -369,10 +370,6 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("execve", FULL),
             Call("execveat", FULL),
             Call("ptrace", REFUSED(EPERM, "no other process to trace")),
-            Call("kcmp", REFUSED(ENOSYS, "no other process to compare")),
-            Call("pidfd_open", NO_PIDFD),
-            Call("pidfd_getfd", NO_PIDFD),
-            Call("pidfd_send_signal", NO_PIDFD),
             Call("unshare", NO_CAPABILITY),
             Call("setns", NO_CAPABILITY),
             Call("listns", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
@@ -381,6 +378,30 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("uprobe", REFUSED(ENOSYS, "no probes")),
             Call("uretprobe", REFUSED(ENOSYS, "no probes")),
         ),
+    ),
+    Family(
+        "Process descriptors",
+        "pidfd",
+        (
+            Call("pidfd_open", PARTIAL("no ioctl requests on the descriptor")),
+            Call("pidfd_getfd", FULL),
+            Call("pidfd_send_signal", FULL),
+        ),
+    ),
+    Family(
+        "Memory of other processes",
+        "process_vm",
+        (
+            Call("process_vm_readv", FULL),
+            Call("process_vm_writev", FULL),
+            Call("process_madvise", FULL),
+            Call("process_mrelease", FULL),
+        ),
+    ),
+    Family(
+        "Comparing processes",
+        "kcmp",
+        (Call("kcmp", PARTIAL("I/O contexts and System V undo lists always compare as equal")),),
     ),
     Family(
         "Threads",

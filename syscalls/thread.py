@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from kernel.exit import do_group_exit
+from kernel.ptrace import REALCREDS, check_access
 from kernel.rseq import CPU_ID_UNINITIALIZED, ORIGINAL_SIZE, Rseq
 from syscalls.abi import Int, Ptr, UInt, ULong
 
@@ -40,6 +41,7 @@ def sys_get_robust_list(t: Task, pid: Int, head: Ptr, size: Ptr) -> int:
     target = t.kernel.tasks.get(pid) if pid else t
     if target is None:
         return -errno.ESRCH
+    check_access(t, target, REALCREDS)
     t.mm.put_u64(size, ROBUST_LIST_HEAD_SIZE)
     t.mm.put_u64(head, target.robust_list)
     return 0

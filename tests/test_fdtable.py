@@ -144,7 +144,7 @@ def test_record_locks_byte_by_byte(steps: list[tuple[int, int, int, int]]) -> No
         clash = kind != F_UNLCK and any(
             byte in other and F_WRLCK in (kind, other[byte]) for byte in range(start, end + 1)
         )
-        outcome = locks.set_record(file, Lock(kind, start, end, owners[who], who))
+        outcome = locks.set_record(file, Lock(kind, start, end, owners[who], who, file))
         assert outcome is (Outcome.HELD_HERE if clash else Outcome.DONE)
         if not clash:
             for byte in range(start, end + 1):
@@ -153,7 +153,7 @@ def test_record_locks_byte_by_byte(steps: list[tuple[int, int, int, int]]) -> No
                     held[who][byte] = kind
         for byte in range(30):
             for asker in (0, 1):
-                found = locks.get_record(file, Lock(F_WRLCK, byte, byte, owners[asker], asker))
+                found = locks.get_record(file, Lock(F_WRLCK, byte, byte, owners[asker], asker, file))
                 assert (None if found is None else found.kind) == held[1 - asker].get(byte)
 
 
@@ -162,10 +162,10 @@ def test_neighbours_join_and_holes_split() -> None:
     me, you = FdTable(LIMIT, locks), FdTable(LIMIT, locks)
     file = Recorded()
     for start, end, kind in ((0, 4, F_WRLCK), (5, 9, F_WRLCK), (20, OFFSET_MAX, F_RDLCK), (3, 3, F_UNLCK)):
-        assert locks.set_record(file, Lock(kind, start, end, me, 1)) is Outcome.DONE
+        assert locks.set_record(file, Lock(kind, start, end, me, 1, file)) is Outcome.DONE
     found = [(lock.kind, lock.start, lock.end) for lock in locks.of(file).records]
     assert found == [(F_WRLCK, 0, 2), (F_WRLCK, 4, 9), (F_RDLCK, 20, OFFSET_MAX)]
-    blocked = locks.get_record(file, Lock(F_WRLCK, 0, OFFSET_MAX, you, 2))
+    blocked = locks.get_record(file, Lock(F_WRLCK, 0, OFFSET_MAX, you, 2, file))
     assert blocked is not None and (blocked.start, blocked.end, blocked.pid) == (0, 2, 1)
 
 
@@ -175,24 +175,28 @@ def test_any_close_drops_the_process_locks() -> None:
     file = Recorded()
     me.install(file)
     second = me.install(file)
-    locks.set_record(file, Lock(F_WRLCK, 0, 0, me, 1))
-    locks.set_record(file, Lock(F_WRLCK, 1, 1, file, -1))  # an open file description lock stays
-    assert locks.set_record(file, Lock(F_WRLCK, 0, 0, you, 2)) is Outcome.HELD_HERE
+    locks.set_record(file, Lock(F_WRLCK, 0, 0, me, 1, file))
+    locks.set_record(file, Lock(F_WRLCK, 1, 1, file, -1, file))  # an open file description lock stays
+    assert locks.set_record(file, Lock(F_WRLCK, 0, 0, you, 2, file)) is Outcome.HELD_HERE
     me.close(second)
-    assert locks.set_record(file, Lock(F_WRLCK, 0, 0, you, 2)) is Outcome.DONE
-    assert locks.set_record(file, Lock(F_WRLCK, 1, 1, you, 2)) is Outcome.HELD_HERE
+    assert locks.set_record(file, Lock(F_WRLCK, 0, 0, you, 2, file)) is Outcome.DONE
+    assert locks.set_record(file, Lock(F_WRLCK, 1, 1, you, 2, file)) is Outcome.HELD_HERE
     me.close(0)
-    assert locks.set_record(file, Lock(F_WRLCK, 1, 1, you, 2)) is Outcome.DONE
+    assert locks.set_record(file, Lock(F_WRLCK, 1, 1, you, 2, file)) is Outcome.DONE
 
 
 def test_flock_conversion_that_fails_loses_the_lock() -> None:
     locks = LockTable()
     node = AnonNode(Stat(0o600, next_ino(), 1), PIPEFS_MAGIC)
     first, second = File(node, 0, b""), File(node, 0, b"")
-    shared, exclusive, unlock = 1, 2, 8
-    assert locks.flock(first, shared) is Outcome.DONE
-    assert locks.flock(second, shared) is Outcome.DONE
-    assert locks.flock(first, exclusive) is Outcome.HELD_HERE
-    assert locks.flock(second, exclusive) is Outcome.DONE
-    assert locks.flock(second, unlock) is Outcome.DONE
+    shared, exclusive, unlock = F_RDLCK, F_WRLCK, F_UNLCK
+
+    def flock(file: File, kind: int) -> Outcome:
+        return locks.flock(file, Lock(kind, 0, OFFSET_MAX, file, 1, file, whole=True))
+
+    assert flock(first, shared) is Outcome.DONE
+    assert flock(second, shared) is Outcome.DONE
+    assert flock(first, exclusive) is Outcome.HELD_HERE
+    assert flock(second, exclusive) is Outcome.DONE
+    assert flock(second, unlock) is Outcome.DONE
     assert not locks.files

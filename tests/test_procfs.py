@@ -210,10 +210,10 @@ class Machine:
         self.committed = 3
         self.uts = Uts(b"x86_64", b"box")
         self.arch = SimpleNamespace(MACHINE="x86_64")
-        mm = SimpleNamespace(vmas=[], pages={}, major_faults=1, minor_faults=2)
+        mm = SimpleNamespace(vmas=[], pages={}, major_faults=1, minor_faults=2, dumpable=1)
         cred = Credentials(0, 0, (), CAP_ALL)
         self.current = SimpleNamespace(
-            tid=7, tgid=7, mm=mm, exit_status=None, cred=cred, dumpable=1, pdeath_signal=0, kernel=self
+            tid=7, tgid=7, mm=mm, exit_status=None, zombie=False, cred=cred, pdeath_signal=0, kernel=self
         )
         self.tasks = {7: self.current}
 
@@ -375,7 +375,7 @@ ids = st.sampled_from([0, 1, 1000, 1001, 0xFFFFFFFF])
 
 @given(st.lists(st.tuples(st.sampled_from(["setuid", "setreuid", "setresuid", "setfsuid"]), ids, ids, ids), max_size=8))
 def test_whatever_is_called_ids_stay_valid_and_rights_never_grow(calls: list[tuple[str, int, int, int]]) -> None:
-    task: Any = SimpleNamespace(cred=Credentials(0, 0, (), CAP_ALL), dumpable=1, pdeath_signal=9)
+    task: Any = SimpleNamespace(cred=Credentials(0, 0, (), CAP_ALL), mm=SimpleNamespace(dumpable=1), pdeath_signal=9)
     for name, *args in calls:
         old = task.cred
         new = old.copy()
@@ -393,4 +393,4 @@ def test_whatever_is_called_ids_stay_valid_and_rights_never_grow(calls: list[tup
         if not old.capable(CAP_SETUID):
             assert mine <= {old.uid, old.euid, old.suid, old.fsuid}
         if (old.euid, old.fsuid) != (new.euid, new.fsuid):
-            assert (task.dumpable, task.pdeath_signal) == (0, 0)
+            assert (task.mm.dumpable, task.pdeath_signal) == (0, 0)

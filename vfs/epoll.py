@@ -11,6 +11,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from vfs.anon import ANON_INO, ANON_INODE_FS_MAGIC, ANON_INODEFS_DEV, AnonNode
 from vfs.file import O_RDWR, File
@@ -247,6 +248,9 @@ class EventPoll(File):
 
     def queues(self, events: int) -> Sequence[WaitQueue]:
         return (self.pollers,) if self.hosts is None else (self.pollers, *self.hosts.queues())
+
+    def ioctl(self, task: Any, request: int, arg: int) -> int:
+        raise OSError(errno.EINVAL, "no such request")
 
     def seek(self, offset: int, whence: int) -> int:
         return 0  # noop_llseek: no error, no effect

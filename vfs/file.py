@@ -38,7 +38,7 @@ class File:
     mount it was opened through, None for nameless files.  `epitems` are the epoll items for it (f_ep).
     """
 
-    __slots__ = ("epitems", "flags", "mount", "name", "node", "refs")
+    __slots__ = ("epitems", "flags", "mount", "name", "node", "owner", "refs")
 
     seekable = False
     pollable = False  # has a poll operation, so that epoll takes it (file_can_poll)
@@ -49,6 +49,7 @@ class File:
         self.flags = flags
         self.name = name
         self.mount: Mount | None = None
+        self.owner: Any = None  # whom it signals (kernel.fown.FileOwner), once somebody has asked
         self.refs = 0
         self.epitems: list[EpItem] | None = None
 
@@ -99,6 +100,10 @@ class File:
     def set_flags(self, flags: int) -> None:
         """F_SETFL: new status flags (O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC), all others kept."""
         self.flags = flags
+
+    def fasync(self, fd: int, on: bool) -> bool:
+        """O_ASYNC is set or cleared through descriptor `fd`: whether files of this kind send SIGIO at all."""
+        return False
 
     def add_seals(self, seals: int) -> None:
         """F_ADD_SEALS."""

@@ -132,7 +132,7 @@ class HostFile(File):
         self.node = node
         self.flags = flags
         self.name = name
-        self.mount = None
+        self.mount = self.owner = None
         self.refs = 0
         self.epitems = None
         self.fd = node.fd

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vfs.anon import PIPEFS_DEV, PIPEFS_MAGIC, AnonNode, next_ino
-from vfs.file import O_ACCMODE, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
+from vfs.fasync import POLL_IN, POLL_OUT, FasyncList
+from vfs.file import O_ACCMODE, O_ASYNC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY, File
 from vfs.node import Node, Stat
 from vfs.pages import ShortSpans
 from vfs.wait import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
@@ -39,8 +40,8 @@ class Pipe:
     `slots` is how many buffers there may be."""
 
     __slots__ = (
-        "__weakref__", "buffers", "r_counter", "readable", "readers", "slots", "start", "w_counter", "writable",
-        "writers",
+        "__weakref__", "buffers", "fasync_readers", "fasync_writers", "r_counter", "readable", "readers", "slots",
+        "start", "w_counter", "writable", "writers",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -53,6 +54,8 @@ class Pipe:
         self.w_counter = 0
         self.readable = WaitQueue()
         self.writable = WaitQueue()
+        self.fasync_readers: FasyncList | None = None
+        self.fasync_writers: FasyncList | None = None
 
     def size(self) -> int:
         """Bytes that wait to be read: FIONREAD."""
@@ -129,6 +132,8 @@ class Pipe:
     def _taken(self, was_full: bool) -> None:
         if was_full and len(self.buffers) < self.slots:
             self.writable.wake(POLLOUT | POLLWRNORM)
+        if self.fasync_writers is not None:
+            self.fasync_writers.kill(POLL_OUT)
 
     def write(self, spans: Spans, packets: bool = False) -> int:
         """Put bytes in, as many as fit.  Raises BlockingIOError when full, BrokenPipeError without readers."""
@@ -151,6 +156,8 @@ class Pipe:
             if not done:
                 raise BlockingIOError(errno.EAGAIN, "pipe full")
         self.readable.wake(POLLIN | POLLRDNORM)
+        if self.fasync_readers is not None:
+            self.fasync_readers.kill(POLL_IN)
         return done
 
     def _fill(self, spans: Spans, packets: bool) -> int:
@@ -323,6 +330,17 @@ class PipeFile(File):
             return (self.pipe.writable,)
         return (self.pipe.readable, self.pipe.writable)
 
+    def fasync(self, fd: int, on: bool) -> bool:
+        pipe = self.pipe
+        mode = self.flags & O_ACCMODE
+        if mode != O_WRONLY:
+            pipe.fasync_readers = pipe.fasync_readers or FasyncList()
+            pipe.fasync_readers.set(self, fd, on)
+        if mode != O_RDONLY:
+            pipe.fasync_writers = pipe.fasync_writers or FasyncList()
+            pipe.fasync_writers.set(self, fd, on)
+        return True
+
     def ioctl(self, task: Any, request: int, arg: int) -> int:
         if request != FIONREAD:
             raise OSError(errno.ENOTTY, "no such request")
@@ -332,6 +350,8 @@ class PipeFile(File):
     def release(self) -> None:
         pipe = self.pipe
         mode = self.flags & O_ACCMODE
+        if self.flags & O_ASYNC:
+            self.fasync(-1, False)
         if mode != O_WRONLY:
             pipe.readers -= 1
         if mode != O_RDONLY:
@@ -342,6 +362,10 @@ class PipeFile(File):
         elif not pipe.readers or not pipe.writers:
             pipe.readable.wake()
             pipe.writable.wake()
+            if pipe.fasync_readers is not None:
+                pipe.fasync_readers.kill(POLL_IN)
+            if pipe.fasync_writers is not None:
+                pipe.fasync_writers.kill(POLL_OUT)
 
     def waits_for_partner(self) -> bool:
         """Whether open(2) of this end of a FIFO has to wait on `pipe.readable`, still."""

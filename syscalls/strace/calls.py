@@ -117,6 +117,16 @@ def _mremap(call: Traced) -> Args:
     return (*base, address) if call.args[3] & 3 == 3 else base
 
 
+def _kcmp(call: Traced) -> Args:
+    base = (integer, integer, choice(c.KCMP_TYPES, "KCMP_"))
+    kind = call.args[2] & 0xFFFFFFFF
+    if 1 <= kind <= 6:
+        return base
+    return (
+        (*base, fd, fd) if kind == 0 else (*base, fd, s.epoll_slot) if kind == 7 else (*base, hexadecimal, hexadecimal)
+    )
+
+
 # Descriptors
 
 pipe_ends = out(pointer(lambda call, value: array(call, value, 2, "<i", str)))
@@ -533,6 +543,14 @@ SPECS: dict[str, Spec] = {
     "clone3": Spec(s.clone_args, size),
     "wait4": Spec(integer, wait_status, flags(c.WAIT_FLAGS, "W"), out(s.rusage)),
     "waitid": Spec(choice(c.WAITID_TYPES, "P_"), integer, out(s.siginfo), flags(c.WAIT_FLAGS, "W"), out(s.rusage)),
+    "pidfd_open": Spec(integer, flags(c.PIDFD_FLAGS, "PIDFD_")),
+    "pidfd_getfd": Spec(fd, fd, hexadecimal32),
+    "pidfd_send_signal": Spec(fd, signal_number, s.siginfo, hexadecimal32),
+    "kcmp": Spec(choose=_kcmp),
+    "process_vm_readv": Spec(integer, s.read_vector, size, s.remote_vector, size, hexadecimal),
+    "process_vm_writev": Spec(integer, s.write_vector, size, s.remote_vector, size, hexadecimal),
+    "process_madvise": Spec(fd, s.range_vector, size, choice(c.MADVICE, "MADV_"), hexadecimal32),
+    "process_mrelease": Spec(fd, hexadecimal32),
     "ptrace": Spec(hexadecimal, integer, hexadecimal, hexadecimal),
     # Threads and scheduling
     "set_tid_address": Spec(address),

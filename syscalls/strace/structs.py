@@ -162,14 +162,20 @@ read_vector = Arg(
 )
 
 
-def iovec_addresses(call: Traced, addr: int) -> str:
-    """An iovec that was not filled."""
+def iovec_addresses(call: Traced, addr: int, count_at: int = 2) -> str:
+    """An iovec that was not filled, or of another process; its length is argument `count_at`."""
     if not addr:
         return "NULL"
     text = array(
-        call, addr, min(call.args[2], 1024), "<QQ", lambda b, n: f"{{iov_base={address_text(b)}, iov_len={n}}}"
+        call, addr, min(call.args[count_at], 1024), "<QQ", lambda b, n: f"{{iov_base={address_text(b)}, iov_len={n}}}"
     )
     return hex(addr) if text is None else text
+
+
+range_vector = Arg(iovec_addresses)
+remote_vector = Arg(lambda call, value: iovec_addresses(call, value, 4))
+
+epoll_slot = struct("<III", lambda efd, tfd, toff: f"{{efd={efd}, tfd={tfd}, toff={toff}}}")  # struct kcmp_epoll_slot
 
 
 # Time
