@@ -20,6 +20,7 @@ from kernel.binfmt_elf import NewStack
 from kernel.cred import SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
 from kernel.mm import AddressSpace
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
+from kernel.rusage import leave_memory
 from vfs import host
 from vfs.file import O_RDONLY
 from vfs.walk import walk
@@ -311,6 +312,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
     t.clear_child_tid = t.robust_list = 0
     t.rseq = None
     if old is not None:
+        leave_memory(t, old)
         old.users -= 1
         if not old.users:
             old.release()

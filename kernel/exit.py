@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel import hostsignals, siginfo, signal
+from kernel.rusage import CLOCK_TICK_NS, leave_memory, usage, waited_for
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -40,6 +41,7 @@ def do_exit(task: Task) -> None:
     task.files.users -= 1
     if not task.files.users:
         task.files.close_all()
+    leave_memory(task, task.mm)
     task.mm.users -= 1
     if not task.mm.users:
         task.mm.release()
@@ -76,7 +78,9 @@ def _notify(task: Task, signo: int, code: int, value: int) -> None:
     silent = bool(task.parent.signals.actions[signo].flags & signal.SA_NOCLDSTOP)
     if silent and signo == signal.SIGCHLD and code in (CLD_STOPPED, CLD_CONTINUED):
         return
-    signal.send(task.parent, siginfo.child(code, task.tgid, task.cred.uid, value, task.cpu_ns // 10_000_000, 0))
+    own = usage(task)
+    user, system = own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS
+    signal.send(task.parent, siginfo.child(code, task.tgid, task.cred.uid, value, user, system))
 
 
 def notify_stopped(task: Task, signo: int) -> None:
@@ -122,11 +126,10 @@ def _reparent(task: Task) -> None:
 
 
 def reap(task: Task) -> None:
-    """release_task: the zombie's number is free again, its times are its parent's."""
+    """release_task: the zombie's number is free again."""
     parent = task.parent
     if parent is not None:
         parent.children.remove(task)
-        parent.children_cpu_ns += task.cpu_ns + task.children_cpu_ns
     del task.kernel.tasks[task.tid]
 
 
@@ -144,6 +147,7 @@ async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[T
                     status = child.exit_status
                     assert status is not None
                     if not options & WNOWAIT:
+                        waited_for(t, child)
                         reap(child)
                     return child, status
             elif child.stop_report:

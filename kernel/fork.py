@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel.priority import Priority
 from kernel.task import FsContext, Task
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def copy_process(
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent
     child.exit_signal = exit_signal
-    _inherit_priority(child.sched, parent.sched)
+    child.sched = parent.sched.fork()
     if not flags & CLONE_VM:
         child.rseq = parent.rseq
     child.robust_list = 0
@@ -105,16 +104,10 @@ def copy_process(
         parent.mm.put_u32(parent_tid, pid)
     if flags & CLONE_CHILD_SETTID:
         mm.put_u32(child_tid, pid)
+    kernel.forks += 1
+    kernel.run_queue.place_child(parent, child)
     kernel.make_ready(child)
     return child
-
-
-def _inherit_priority(child: Priority, parent: Priority) -> None:
-    """sched_fork."""
-    if parent.reset_on_fork:
-        return
-    child.policy, child.rt_priority = parent.policy, parent.rt_priority
-    child.nice, child.ioprio = parent.nice, parent.ioprio
 
 
 async def clone(

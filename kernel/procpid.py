@@ -19,7 +19,7 @@ from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, path_link, task_ow
 from kernel.procmem import MemFile, PagemapFile, PidFile
 from kernel.procmounts import mountinfo, mounts, mountstats
 from kernel.rlimit import LIMITS, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, get_rlimit
-from kernel.rusage import CLOCK_TICK_NS, cpu_times, peak_rss
+from kernel.rusage import CLOCK_TICK_NS, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, peak_rss, usage
 from vfs.anon import AnonNode
 from vfs.file import O_ACCMODE, O_RDONLY, File
 from vfs.node import Path, Stat
@@ -79,10 +79,10 @@ def is_dead(task: Task) -> bool:
 # Text files
 
 
-def stat(task: Task) -> bytes:
-    """/proc/PID/stat."""
+def stat(task: Task, who: int = RUSAGE_SELF) -> bytes:
+    """/proc/PID/stat, or with RUSAGE_THREAD /proc/PID/task/TID/stat."""
     mm, signals = task.mm, task.signals
-    user, system = cpu_times(task)
+    own, children = usage(task, who), usage(task, RUSAGE_CHILDREN)
     ignored, caught = signal_dispositions(task)
     size = procmaps.sizes(mm)
     rss = procmaps.total_resident(mm).rss >> PAGE_SHIFT
@@ -90,8 +90,9 @@ def stat(task: Task) -> bytes:
     realtime = sched.rt_priority
     numbers = (
         task.ppid, task.pgid, task.sid, *terminal(task), 0,  # the last: flags
-        mm.minor_faults, 0, mm.major_faults, 0,
-        user // CLOCK_TICK_NS, system // CLOCK_TICK_NS, 0, 0,
+        own.minflt, children.minflt, own.majflt, children.majflt,
+        own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS,
+        children.utime // CLOCK_TICK_NS, children.stime // CLOCK_TICK_NS,
         -1 - realtime if realtime else 20 + sched.nice, sched.nice, len(threads(task)), 0,
         task.start_ns // CLOCK_TICK_NS, size.total * PAGE_SIZE, rss, get_rlimit(task, RLIMIT_RSS)[0],
         *mm.code_range, mm.stack_start, 0, 0,
@@ -172,8 +173,8 @@ def status(task: Task) -> bytes:
         f"Cpus_allowed_list:\t{cpu_list()}\n"
         "Mems_allowed:\t00000000,00000001\n"
         "Mems_allowed_list:\t0\n"
-        "voluntary_ctxt_switches:\t0\n"
-        "nonvoluntary_ctxt_switches:\t0\n"
+        f"voluntary_ctxt_switches:\t{task.usage.nvcsw}\n"
+        f"nonvoluntary_ctxt_switches:\t{task.usage.nivcsw}\n"
     )
     return text.encode("latin-1")
 
@@ -246,7 +247,37 @@ def syscall(task: Task) -> bytes:
 
 
 def schedstat(task: Task) -> bytes:
-    return b"%d 0 1\n" % sum(cpu_times(task))
+    """/proc/PID/schedstat: time on the CPU, time waited for it (not measured), and how often it got it."""
+    own = usage(task, RUSAGE_THREAD)
+    return b"%d 0 %d\n" % (own.runtime, 1 + own.nvcsw + own.nivcsw)
+
+
+def sched(task: Task) -> bytes:
+    """/proc/PID/sched: of a thread's figures those that mean something here.  Times are in milliseconds."""
+    own = usage(task, RUSAGE_THREAD)
+    attributes = task.sched
+    priority = 99 - attributes.rt_priority if attributes.rt_priority else 120 + attributes.nice
+
+    def millis(ns: int) -> str:
+        return f"{ns // 1_000_000}.{ns % 1_000_000:06d}"
+
+    rows = (
+        ("se.vruntime", millis(task.vruntime)),
+        ("se.sum_exec_runtime", millis(own.runtime)),
+        ("nr_switches", own.nvcsw + own.nivcsw),
+        ("nr_voluntary_switches", own.nvcsw),
+        ("nr_involuntary_switches", own.nivcsw),
+        ("se.load.weight", attributes.weight << 10),
+        ("policy", attributes.policy),
+        ("prio", priority),
+    )
+    head = f"{task.comm.decode('latin-1')} ({task.tid}, #threads: {len(threads(task))})\n" + "-" * 67 + "\n"
+    return (head + "".join([f"{name:<45}:{value:>21}\n" for name, value in rows])).encode("latin-1")
+
+
+def children(task: Task) -> bytes:
+    """/proc/PID/task/TID/children."""
+    return b"".join([b"%d " % child.tgid for child in task.children])
 
 
 def personality(task: Task) -> bytes:
@@ -440,6 +471,7 @@ _COMMON: dict[bytes, Maker] = {
     b"personality": _text(personality, 0o400),
     b"projid_map": _text(fixed(b"         0          0 4294967295\n")),
     b"root": lambda task: path_link(task, lambda: task.fs.root),
+    b"sched": _text(sched),
     b"schedstat": _text(schedstat),
     b"sessionid": _text(fixed(b"4294967295")),
     b"setgroups": _text(fixed(b"allow\n")),
@@ -467,4 +499,8 @@ PROCESS_FILES: dict[bytes, Maker] = dict(
         }.items()
     )
 )
-THREAD_FILES: dict[bytes, Maker] = {**_COMMON, b"children": _text(fixed(b""))}
+THREAD_FILES: dict[bytes, Maker] = {
+    **_COMMON,
+    b"children": _text(children),
+    b"stat": _text(partial(stat, who=RUSAGE_THREAD)),
+}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kernel import exit as end
 from kernel import hostsignals, siginfo
 from kernel.cred import CAP_KILL
+from kernel.rusage import Usage
 from kernel.siginfo import SigInfo
 from kernel.task import Interrupted
 from vfs.wait import WaitQueue
@@ -120,12 +121,15 @@ class Pending:
 
 
 class SignalStruct:
-    """struct signal_struct: what is pending for a process as a whole, and its interval timers."""
+    """struct signal_struct: what is pending for a process as a whole, its interval timers, and what all its
+    threads, dead ones included, and the children it has waited for have used."""
 
-    __slots__ = ("itimers", "pending")
+    __slots__ = ("children_usage", "itimers", "pending", "usage")
 
     def __init__(self) -> None:
         self.pending = Pending()
+        self.usage = Usage()
+        self.children_usage = Usage()
         self.itimers: dict[int, IntervalTimer] = {}  # by ITIMER_*
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kernel.cred import Credentials as Credentials
 from kernel.priority import Priority
+from kernel.rusage import Usage
 from vfs.wait import WaitQueue
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from kernel.signal import SignalState
     from kernel.timers import Timer
     from vfs.node import Path
+
+
+NO_RESULT = -(1 << 62)
+"""Returned by a handler that has set the registers itself."""
 
 
 class Interrupted(Exception):
@@ -46,11 +51,6 @@ class Waiting(NamedTuple):
     killable_only: bool = False
 
 
-@coroutine
-def _yield(waiting: Waiting) -> Generator[Waiting, bool, bool]:
-    return (yield waiting)
-
-
 class Task:
     """struct task_struct.  What a new task starts with stands beside each name."""
 
@@ -67,8 +67,7 @@ class Task:
     stop_report: int = 0  # a wait(2) status of a stop or continuation nobody has asked for yet
     stopped: bool = False
     zombie: bool = False
-    cpu_ns: int = 0
-    children_cpu_ns: int = 0
+    vruntime: int = 0  # see kernel/runqueue.py
     vfork_parent: Task | None = None
     # The registers while another task has the CPU, and what is to be changed in them
     context: Context | None = None
@@ -93,7 +92,8 @@ class Task:
     # to know to make the call again; `woken` is set by whatever it waits for
     call: Any = None
     waiting: Waiting | None = None
-    wake: Callable[[], None] | None = None  # in every queue it waits for
+    wake: Callable[[], None] | None = None  # made when it first sleeps; in every queue it waits for
+    asleep: bool = False  # its `wake` and `alarm` are set to wake it
     alarm: Timer | None = None  # for the deadline
     woken: bool = False  # by what it waits for, or by its deadline: a signal waits until it has looked
     timed_out: bool = False
@@ -135,6 +135,7 @@ class Task:
         self.signals = signals
         self.rlimits = {} if rlimits is None else rlimits
         self.sched = Priority()
+        self.usage = Usage()
         self.children: list[Task] = []
         self.child_changed = WaitQueue()
         self.vfork_done = WaitQueue()
@@ -143,15 +144,20 @@ class Task:
         """Sleep until `done`, whatever signals come: they are handled afterwards."""
         while not done() and self.exit_status is None:
             try:
-                await _yield(Waiting((queue,), None, killable_only=True))
+                await self._sleep(Waiting((queue,), None, killable_only=True))
             except Interrupted:
                 return  # only a fatal signal comes through
 
-    async def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> bool:
+    @coroutine
+    def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> Generator[Waiting, bool, bool]:
         """Sleep until one of `queues` is woken or `timeout_ns` has passed; False on time-out.
 
         The only primitive through which a call blocks.  Raises Interrupted when a signal is to be
         handled.  Spurious wake-ups happen: callers look at their condition again.
         """
         deadline = None if timeout_ns is None else self.kernel.clock.monotonic_ns() + timeout_ns
-        return await _yield(Waiting(queues, deadline))
+        return (yield Waiting(queues, deadline))
+
+    @coroutine
+    def _sleep(self, waiting: Waiting) -> Generator[Waiting, bool, bool]:
+        return (yield waiting)

@@ -9,7 +9,14 @@ from emu.engine import WRITE
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.priority import CPUS
 from kernel.rlimit import get_rlimit, set_rlimit
-from kernel.rusage import CLOCK_TICK_NS, cpu_times, load_averages, usage
+from kernel.rusage import (
+    CLOCK_TICK_NS,
+    RUSAGE_CHILDREN,
+    RUSAGE_SELF,
+    RUSAGE_THREAD,
+    load_averages,
+    usage,
+)
 from kernel.uts import NAME_MAX, Uts
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
 from syscalls.structs import RLIMIT, RUSAGE, SYSINFO, TMS, UTSNAME
@@ -18,7 +25,6 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE = 1, 2, 4
-RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
 UNAME26 = 0x0020000
 PER_MASK, PER_LINUX32 = 0xFF, 8
 _RANDOM_PIECE = 1 << 20
@@ -67,15 +73,16 @@ def sys_getrusage(t: Task, who: Int, buffer: Ptr) -> int:
     """getrusage(2)."""
     if who not in (RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD):
         raise OSError(errno.EINVAL, "bad who")
-    t.mm.pack(RUSAGE, buffer, *usage(t, children=who == RUSAGE_CHILDREN))
+    t.mm.pack(RUSAGE, buffer, *usage(t, who).pack())
     return 0
 
 
 def sys_times(t: Task, buffer: Ptr) -> int:
     """times(2): clock ticks since boot."""
     if buffer:
-        user, system = cpu_times(t)
-        t.mm.pack(TMS, buffer, user // CLOCK_TICK_NS, system // CLOCK_TICK_NS, 0, 0)
+        own, children = usage(t), usage(t, RUSAGE_CHILDREN)
+        times = (own.utime, own.stime, children.utime, children.stime)
+        t.mm.pack(TMS, buffer, *[time // CLOCK_TICK_NS for time in times])
     return t.kernel.clock.boottime_ns() // CLOCK_TICK_NS
 
 

@@ -44,7 +44,10 @@ def _task(t: Task, pid: int) -> Task:
 
 
 def sys_sched_yield(t: Task) -> int:
-    """sched_yield(2): the time slice ends at the next preemption in any case."""
+    """sched_yield(2): everybody else who is ready has the CPU first."""
+    if t.kernel.run_queue.heap:
+        t.kernel.run_queue.yield_to_all(t)
+        t.kernel.reschedule()
     return 0
 
 

@@ -477,8 +477,8 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call("uname", FULL),
             Call("sysinfo", FULL),
-            Call("getrusage", PARTIAL("all processor time is user time; no switches or blocks are counted")),
-            Call("times", PARTIAL("all processor time is user time")),
+            Call("getrusage", PARTIAL("no blocks are counted")),
+            Call("times", FULL),
             Call("getrlimit", FULL),
             Call("setrlimit", FULL),
             Call("prlimit64", FULL),

@@ -27,7 +27,7 @@ _CLOCKS = {
     clock.CLOCK_REALTIME: "realtime_ns",
     clock.CLOCK_MONOTONIC: "monotonic_ns",
     clock.CLOCK_PROCESS_CPUTIME_ID: "cpu_ns",
-    clock.CLOCK_THREAD_CPUTIME_ID: "thread_cpu_ns",
+    clock.CLOCK_THREAD_CPUTIME_ID: "cpu_ns",
     clock.CLOCK_MONOTONIC_RAW: "monotonic_ns",
     clock.CLOCK_REALTIME_COARSE: "realtime_ns",
     clock.CLOCK_MONOTONIC_COARSE: "monotonic_ns",
@@ -75,7 +75,7 @@ def _reader(t: Task, which: int) -> Callable[[], int]:
         pid = ~(which >> 3)
         target = t if pid == 0 else t.kernel.tasks.get(pid)
         if target is not None and target.tgid == t.tgid:
-            return clocks.thread_cpu_ns if which & _CPUCLOCK_THREAD else clocks.cpu_ns
+            return clocks.cpu_ns
     raise OSError(errno.EINVAL, "no such clock")
 
 
