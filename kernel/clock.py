@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from vfs.wait import WaitQueue
+
 NANOSECONDS = 1_000_000_000
 
 CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID = 0, 1, 2, 3
@@ -23,10 +25,11 @@ _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 class Clock:
     """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest."""
 
-    __slots__ = ("_cpu_base", "monotonic_ns", "realtime_offset")
+    __slots__ = ("_cpu_base", "monotonic_ns", "realtime_offset", "was_set")
 
     def __init__(self) -> None:
         self.realtime_offset = 0
+        self.was_set = WaitQueue()  # woken when CLOCK_REALTIME jumps (clock_was_set)
         # CLOCK_MONOTONIC: since an arbitrary point, never set.  Read on every entry into guest code, so
         # without a frame of its own.
         self.monotonic_ns: Callable[[], int] = time.monotonic_ns
@@ -48,3 +51,4 @@ class Clock:
     def set_realtime(self, now_ns: int) -> None:
         """clock_settime(2): moves the guests' clock, not the host's."""
         self.realtime_offset = now_ns - time.time_ns()
+        self.was_set.wake()

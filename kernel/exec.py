@@ -19,6 +19,7 @@ from kernel import exit as end
 from kernel.binfmt_elf import NewStack
 from kernel.cred import SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
 from kernel.mm import AddressSpace
+from kernel.posix_timers import exit_itimers
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
 from kernel.rusage import leave_memory
 from vfs import host
@@ -303,6 +304,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, image: Image, loader: tuple[File, Ima
     t.auxv = auxv
     t.arg_range, t.env_range = stack.arg_range, stack.env_range
     t.signals.on_exec()
+    exit_itimers(t.signals.shared)
     t.files.close_on_exec()
     mm.exe_file = bprm.file
     end.mm_release(t)

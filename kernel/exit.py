@@ -47,6 +47,8 @@ def do_exit(task: Task) -> None:
         task.mm.release()
     for timer in task.signals.shared.itimers.values():
         timer.set(0, 0)
+    for posix_timer in task.signals.shared.posix_timers.values():
+        posix_timer.stop()
     task.context = None
     task.call = task.waiting = None
     mm_release(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.posix_cpu_timers import update_rlimit_cpu
 from kernel.task import FsContext, Task
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def copy_process(
         parent.mm.put_u32(parent_tid, pid)
     if flags & CLONE_CHILD_SETTID:
         mm.put_u32(child_tid, pid)
+    update_rlimit_cpu(child)
     kernel.forks += 1
     kernel.run_queue.place_child(parent, child)
     kernel.make_ready(child)

@@ -24,7 +24,7 @@ from kernel.futex import FutexTable
 from kernel.runqueue import TICK_NS, RunQueue
 from kernel.sched import disarm
 from kernel.task import NO_RESULT, Interrupted
-from kernel.timers import Timers
+from kernel.timers import Timer, Timers
 from kernel.uts import Uts
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class Kernel:
         self.ticking = False  # a tick is due, at which `need_resched` will be set
         self.idle = True  # nobody has the CPU
         self.untimed_traps = _TIMED
+        self.cpu_alarm: Timer | None = None  # when a timer of the processor time of the task on the CPU may be due
         self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
         self.last_pid = 1
         self.forks = 1  # since boot; the first process is one

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from emu.engine import PAGE_SHIFT, PAGE_SIZE
 from kernel import procmaps
 from kernel.cred import CAP_SYS_RESOURCE
+from kernel.posix_timers import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID
 from kernel.priority import CPUS
 from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, path_link, task_owner
 from kernel.procmem import MemFile, PagemapFile, PidFile
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TASK_COMM_LEN = 16
 TTY_MAJOR, PTS_MAJORS = 4, range(136, 144)
 NSFS_DEV, NSFS_MAGIC = 4, 0x6E736673
+_NOTIFY = {SIGEV_SIGNAL: b"signal", SIGEV_NONE: b"none", SIGEV_THREAD: b"thread"}
 # The inode numbers of Linux's initial namespaces (enum init_ns_ino).
 NAMESPACES = {
     b"cgroup": 0xEFFFFFFB,
@@ -314,6 +316,20 @@ def set_oom_score_adj(task: Task, data: bytes) -> None:
         thread.oom_score_adj = value
 
 
+def timers(task: Task) -> bytes:
+    """/proc/PID/timers: the POSIX timers, the newest first."""
+    text = b""
+    for timer in reversed(task.signals.shared.posix_timers.values()):
+        to = b"tid" if timer.notify & SIGEV_THREAD_ID else b"pid"
+        text += (
+            b"ID: %d\n" % timer.number
+            + b"signal: %d/%016x\n" % (timer.signo, timer.value)
+            + b"notify: %b/%b.%d\n" % (_NOTIFY[timer.notify & ~SIGEV_THREAD_ID], to, timer.target.tid)
+            + b"ClockID: %d\n" % timer.clock_id
+        )
+    return text
+
+
 def timerslack(task: Task) -> bytes:
     return b"%d\n" % task.timer_slack_ns
 
@@ -494,7 +510,7 @@ PROCESS_FILES: dict[bytes, Maker] = dict(
             b"mountstats": _text(mountstats, 0o400),
             b"task": TaskDir,
             b"timens_offsets": _text(fixed(b"monotonic           0         0\nboottime            0         0\n")),
-            b"timers": _text(fixed(b"")),
+            b"timers": _text(timers),
             b"timerslack_ns": _text(timerslack, 0o666, set_timerslack),
         }.items()
     )

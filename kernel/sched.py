@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from emu.engine import EXEC, Exit
 from kernel import exit as end
 from kernel import fault as memory
-from kernel import siginfo, signal
+from kernel import posix_cpu_timers, siginfo, signal
 from kernel.task import NO_RESULT, Interrupted, Task
 from vfs import host
 from vfs.wait import HostQueue
@@ -36,12 +36,18 @@ FD_SETSIZE = 1024
 def run(kernel: Kernel, init: Task) -> int:
     """Run `init` and all its descendants until it ends, which ends them too; its wait(2) status."""
     kernel.run_queue.exec_start = kernel.clock.cpu_ns()
+    posix_cpu_timers.update_rlimit_cpu(init)
     kernel.make_ready(init)
     kernel.idle = False
     while True:
         task = _next(kernel)
         _switch_to(kernel, task)
+        if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
+            posix_cpu_timers.program(kernel)
         _run(kernel, task)
+        if kernel.cpu_alarm is not None:
+            kernel.timers.cancel(kernel.cpu_alarm)
+            kernel.cpu_alarm = None
         if init.zombie:
             _kill_the_rest(kernel, init)
             assert init.exit_status is not None

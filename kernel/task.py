@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kernel.files import FdTable
     from kernel.kernel import Kernel
     from kernel.mm import AddressSpace
+    from kernel.posix_cpu_timers import CpuTimers
     from kernel.rseq import Rseq
     from kernel.signal import SignalState
     from kernel.timers import Timer
@@ -68,6 +69,7 @@ class Task:
     stopped: bool = False
     zombie: bool = False
     vruntime: int = 0  # see kernel/runqueue.py
+    cpu_timers: CpuTimers | None = None  # on this thread's clocks
     vfork_parent: Task | None = None
     # The registers while another task has the CPU, and what is to be changed in them
     context: Context | None = None

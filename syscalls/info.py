@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from emu.engine import WRITE
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
+from kernel.posix_cpu_timers import update_rlimit_cpu
 from kernel.priority import CPUS
-from kernel.rlimit import get_rlimit, set_rlimit
+from kernel.rlimit import RLIMIT_CPU, get_rlimit, set_rlimit
 from kernel.rusage import (
     CLOCK_TICK_NS,
     RUSAGE_CHILDREN,
@@ -105,13 +106,19 @@ def _limits_of(t: Task, pid: int) -> Task:
     return target
 
 
+def _set_rlimit(target: Task, resource: int, soft: int, hard: int, by: Task) -> None:
+    set_rlimit(target, resource, soft, hard, by)
+    if resource == RLIMIT_CPU:
+        update_rlimit_cpu(target)
+
+
 def sys_prlimit64(t: Task, pid: Int, resource: UInt, new: Ptr, old: Ptr) -> int:
     """prlimit64(2)."""
     wanted = t.mm.unpack(RLIMIT, new) if new else None
     target = _limits_of(t, pid)
     before = get_rlimit(target, resource)
     if wanted is not None:
-        set_rlimit(target, resource, wanted[0], wanted[1], t)
+        _set_rlimit(target, resource, wanted[0], wanted[1], t)
     if old:
         t.mm.pack(RLIMIT, old, *before)
     return 0
@@ -126,7 +133,7 @@ def sys_getrlimit(t: Task, resource: UInt, limit: Ptr) -> int:
 def sys_setrlimit(t: Task, resource: UInt, limit: Ptr) -> int:
     """setrlimit(2)."""
     soft, hard = t.mm.unpack(RLIMIT, limit)
-    set_rlimit(t, resource, soft, hard, t)
+    _set_rlimit(t, resource, soft, hard, t)
     return 0
 
 

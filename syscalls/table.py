@@ -77,7 +77,6 @@ NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
 NO_PIDFD: Final = REFUSED(ENOSYS, "no process descriptors")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
 NO_TIMERFD: Final = REFUSED(ENOSYS, "no timer descriptors")
-NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
 
 TABLE: Final[tuple[Family, ...]] = (
     Family(
@@ -399,9 +398,9 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("sched_getparam", FULL),
             Call("sched_setparam", FULL),
             Call("sched_getscheduler", FULL),
-            Call("sched_setscheduler", PARTIAL("no SCHED_DEADLINE; kept and given back")),
+            Call("sched_setscheduler", PARTIAL("no SCHED_DEADLINE")),
             Call("sched_getattr", FULL),
-            Call("sched_setattr", PARTIAL("no SCHED_DEADLINE, no utilisation clamps; kept and given back")),
+            Call("sched_setattr", PARTIAL("no SCHED_DEADLINE, no utilisation clamps")),
             Call("sched_get_priority_max", FULL),
             Call("sched_get_priority_min", FULL),
             Call("sched_rr_get_interval", FULL),
@@ -459,16 +458,22 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("settimeofday", FULL),
             Call("time", FULL),
             Call("alarm", FULL),
-            Call("getitimer", PARTIAL("ITIMER_VIRTUAL counts system time too")),
-            Call("setitimer", PARTIAL("ITIMER_VIRTUAL counts system time too")),
-            Call("timer_create", NO_TIMERS),
-            Call("timer_settime", NO_TIMERS),
-            Call("timer_gettime", NO_TIMERS),
-            Call("timer_getoverrun", NO_TIMERS),
-            Call("timer_delete", NO_TIMERS),
+            Call("getitimer", FULL),
+            Call("setitimer", FULL),
             Call("timerfd_create", NO_TIMERFD),
             Call("timerfd_settime", NO_TIMERFD),
             Call("timerfd_gettime", NO_TIMERFD),
+        ),
+    ),
+    Family(
+        "POSIX timers",
+        "posix_timers",
+        (
+            Call("timer_create", PARTIAL("no alarm clocks")),
+            Call("timer_settime", FULL),
+            Call("timer_gettime", FULL),
+            Call("timer_getoverrun", FULL),
+            Call("timer_delete", FULL),
         ),
     ),
     Family(
