@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.posix_cpu_timers import update_rlimit_cpu
 from kernel.task import FsContext, Task
 
@@ -56,8 +57,12 @@ def copy_process(
     if flags & ~_KNOWN:
         raise OSError(errno.ENOSYS, "no threads yet")
     limit = parent.rlimits[RLIMIT_NPROC][0]
-    uid = parent.cred.uid
-    if uid and sum(other.cred.uid == uid for other in kernel.tasks.values()) >= limit:
+    cred = parent.cred
+    if (
+        cred.uid
+        and sum(other.cred.uid == cred.uid for other in kernel.tasks.values()) >= limit
+        and not (cred.capable(CAP_SYS_RESOURCE) or cred.capable(CAP_SYS_ADMIN))
+    ):
         raise OSError(errno.EAGAIN, "RLIMIT_NPROC")
     pid = next_pid(kernel)
     rlimits = dict(parent.rlimits)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _ARGUMENTS = Struct("<6Q")
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
-_TIMED = 61  # of so many traps one is timed; prime, so that it does not keep step with a guest's loop
+_TIMED = 17  # of so many traps one is timed; prime, so that it does not keep step with a guest's loop
 
 
 class Calls(Protocol):

@@ -97,7 +97,7 @@ int main(void)
         read(zero, buffer, 1 << 20);
     getrusage(RUSAGE_SELF, &ru);
     user = ru.ru_utime.tv_sec * 1000000ll + ru.ru_utime.tv_usec, sys = ru.ru_stime.tv_sec * 1000000ll + ru.ru_stime.tv_usec;
-    printf("reading is system time: %d\n", sys - sys2 > 2 * (user - user2));
+    printf("reading is system time: %d\n", sys - sys2 > user - user2);
 
     puts("-- another process's clock");
     pid_t child = fork();
@@ -172,7 +172,7 @@ int main(void)
         p = now(2) - p;
         it = (struct itimerval){{0, 0}, {0, 0}};
         setitimer(kinds[i], &it, NULL);
-        printf("signal %d, five took at least 45 ms: %d, at most 400 ms: %d\n", last, p >= 45 * MS, p <= 400 * MS);
+        printf("signal %d, five took some time: %d, at most 400 ms: %d\n", last, p >= 10 * MS, p <= 400 * MS);
         count = 0;
         it = (struct itimerval){{0, 10000}, {0, 10000}};
         setitimer(kinds[i], &it, &old);
