@@ -81,6 +81,9 @@ class Cpu(Protocol):
     def write(self, values: dict[str, int]) -> None:
         """Set general registers by name."""
 
+    def set_result(self, value: int) -> None:
+        """`write` of the register that holds a system call's result."""
+
     def read_wide(self, name: str, size: int) -> bytes:
         """A register wider than 64 bits (vector or x87), `size` bytes."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from vfs.wait import WaitQueue
+
 NANOSECONDS = 1_000_000_000
 
 CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID = 0, 1, 2, 3
@@ -23,17 +25,16 @@ _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 class Clock:
     """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest."""
 
-    __slots__ = ("_cpu_base", "on_set", "realtime_offset")
+    __slots__ = ("_cpu_base", "monotonic_ns", "realtime_offset", "was_set")
 
     def __init__(self) -> None:
         self.realtime_offset = 0
-        self.on_set: list[Callable[[], None]] = []  # called when the guest sets CLOCK_REALTIME
+        self.was_set = WaitQueue()  # woken when CLOCK_REALTIME jumps (clock_was_set)
+        # CLOCK_MONOTONIC: since an arbitrary point, never set.  Read on every entry into guest code, so
+        # without a frame of its own.
+        self.monotonic_ns: Callable[[], int] = time.monotonic_ns
         # The interpreter's own start is not the guest's time.
         self._cpu_base = time.process_time_ns()
-
-    def monotonic_ns(self) -> int:
-        """CLOCK_MONOTONIC: since an arbitrary point, never set."""
-        return time.monotonic_ns()
 
     def realtime_ns(self) -> int:
         """CLOCK_REALTIME: since 1970-01-01 00:00 UTC."""
@@ -47,12 +48,7 @@ class Clock:
         """CPU time used for the guests since the start, the kernel's share included."""
         return time.process_time_ns() - self._cpu_base
 
-    def thread_cpu_ns(self) -> int:
-        """CPU time of the running task: all tasks share one host thread, so this is `cpu_ns`."""
-        return self.cpu_ns()
-
     def set_realtime(self, now_ns: int) -> None:
         """clock_settime(2): moves the guests' clock, not the host's."""
         self.realtime_offset = now_ns - time.time_ns()
-        for told in tuple(self.on_set):
-            told()
+        self.was_set.wake()

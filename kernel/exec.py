@@ -20,7 +20,9 @@ from kernel.binfmt_elf import NewStack
 from kernel.commoncap import ExecCreds, bprm_creds
 from kernel.cred import Credentials, commit_creds
 from kernel.mm import AddressSpace
+from kernel.posix_timers import exit_itimers
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
+from kernel.rusage import leave_memory
 from vfs import host
 from vfs.file import O_RDONLY
 from vfs.walk import walk
@@ -323,11 +325,13 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     if t.files.users > 1:  # unshare_files: those it shared them with keep theirs
         t.files.users -= 1
         t.files = t.files.fork()
+    exit_itimers(t.signals.shared)
     t.files.close_on_exec()
     mm.exe_file = bprm.file
     kernel.exec_done(t, arch.start_registers(loaded.start, stack.sp))
     t.rseq = None
     if old is not None:
+        leave_memory(t, old)
         old.users -= 1
         if not old.users:
             old.release()

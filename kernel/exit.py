@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel import hostsignals, siginfo, signal
 from kernel.pid import detach_pid, notify_pidfd
+from kernel.rusage import CLOCK_TICK_NS, leave_memory, usage, waited_for
 
 if TYPE_CHECKING:
     from kernel.signal import SignalStruct
@@ -78,6 +79,7 @@ def do_exit(task: Task) -> None:
     task.files.users -= 1
     if not task.files.users:
         task.files.close_all()
+    leave_memory(task, task.mm)
     task.mm.users -= 1
     if not task.mm.users:
         task.mm.release()
@@ -101,6 +103,8 @@ def _process_end(shared: SignalStruct) -> None:
     leader = shared.leader
     for timer in shared.itimers.values():
         timer.set(0, 0)
+    for posix_timer in shared.posix_timers.values():
+        posix_timer.stop()
     status = process_status(leader)
     parent = leader.parent
     notify_pidfd(leader)
@@ -158,7 +162,9 @@ def _notify(task: Task, signo: int, code: int, value: int) -> None:
     silent = bool(task.parent.signals.actions[signo].flags & signal.SA_NOCLDSTOP)
     if silent and signo == signal.SIGCHLD and code in (CLD_STOPPED, CLD_CONTINUED):
         return
-    signal.send(task.parent, siginfo.child(code, task.tgid, task.cred.uid, value, task.cpu_ns // 10_000_000, 0))
+    own = usage(task)
+    user, system = own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS
+    signal.send(task.parent, siginfo.child(code, task.tgid, task.cred.uid, value, user, system))
 
 
 def notify_stopped(task: Task, signo: int) -> None:
@@ -226,11 +232,10 @@ def find_new_reaper(task: Task) -> Task | None:
 
 
 def reap(task: Task) -> None:
-    """release_task: the zombie's number is free again, its times are its parent's."""
+    """release_task: the zombie's number is free again."""
     parent = task.parent
     if parent is not None:
         parent.signals.shared.children.remove(task)
-        parent.children_cpu_ns += task.cpu_ns + task.children_cpu_ns
     detach_pid(task)
 
 
@@ -250,6 +255,7 @@ async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[T
                 if options & WEXITED:
                     status = process_status(child)
                     if not options & WNOWAIT:
+                        waited_for(t, child)
                         reap(child)
                     return child, status
             elif child.stop_report:

@@ -62,8 +62,9 @@ class PageFaults(UserMemory):
         try:
             if entry:
                 return self._write_fault(vma, number, entry) if access == WRITE else self._regrant(vma, number, entry)
-            self.minor_faults += 1
             if vma.pages is None:
+                self.minor_faults += 1
+                self.kernel.count_fault()
                 if access == WRITE:
                     entry = self.arena.alloc() | perms
                 else:
@@ -84,9 +85,13 @@ class PageFaults(UserMemory):
         frame = source.pages.get(index)
         if frame is None:
             self.major_faults += 1
+            self.kernel.count_fault(major=True)
             frame = source.frame(index)
         elif index << PAGE_SHIFT >= source.size():
             raise OSError(errno.EFAULT, "beyond the end of the file")
+        else:
+            self.minor_faults += 1
+            self.kernel.count_fault()
         pages, arena = self.pages, self.arena
         perms = vma.perms
         if vma.shared:
@@ -129,6 +134,7 @@ class PageFaults(UserMemory):
         """The first write to a page that is present without write permission (do_wp_page)."""
         frame = entry & PAGE_MASK
         self.minor_faults += 1
+        self.kernel.count_fault()
         if vma.shared:
             if vma.pages is not None:
                 vma.pages.dirty.add(vma.index(number << PAGE_SHIFT))

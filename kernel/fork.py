@@ -6,8 +6,9 @@ import errno
 from typing import TYPE_CHECKING
 
 from emu.engine import WRITE
+from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.pid import pidfd_open
-from kernel.priority import Priority
+from kernel.posix_cpu_timers import update_rlimit_cpu
 from kernel.task import FsContext, Task
 
 if TYPE_CHECKING:
@@ -67,8 +68,12 @@ def copy_process(
     if flags & CLONE_PARENT and parent.tgid == 1:
         raise OSError(errno.EINVAL, "the first process has no siblings")
     limit = parent.rlimits[RLIMIT_NPROC][0]
-    uid = parent.cred.uid
-    if uid and sum(other.cred.uid == uid for other in kernel.tasks.values()) >= limit:
+    cred = parent.cred
+    if (
+        cred.uid
+        and sum(other.cred.uid == cred.uid for other in kernel.tasks.values()) >= limit
+        and not (cred.capable(CAP_SYS_RESOURCE) or cred.capable(CAP_SYS_ADMIN))
+    ):
         raise OSError(errno.EAGAIN, "RLIMIT_NPROC")
     if flags & CLONE_PIDFD:  # what can fail about it, before anything is made
         parent.files.unused()
@@ -112,7 +117,7 @@ def copy_process(
         child.exit_signal = parent.signals.shared.leader.exit_signal if sibling else exit_signal
         assert real_parent is not None
         real_parent.signals.shared.children.append(child)
-    _inherit_priority(child.sched, parent.sched)
+    child.sched = parent.sched.fork()
     if not flags & CLONE_VM:
         child.rseq = parent.rseq
     if flags & CLONE_CHILD_CLEARTID:
@@ -127,16 +132,11 @@ def copy_process(
         parent.mm.put_u32(parent_tid, pid)
     if flags & CLONE_CHILD_SETTID:
         mm.put_u32(child_tid, pid)
+    update_rlimit_cpu(child)
+    kernel.forks += 1
+    kernel.run_queue.place_child(parent, child)
     kernel.make_ready(child)
     return child
-
-
-def _inherit_priority(child: Priority, parent: Priority) -> None:
-    """sched_fork."""
-    if parent.reset_on_fork:
-        return
-    child.policy, child.rt_priority = parent.policy, parent.rt_priority
-    child.nice, child.ioprio = parent.nice, parent.ioprio
 
 
 async def clone(

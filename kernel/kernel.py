@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
 from collections.abc import Callable, Coroutine
 from struct import Struct
 from types import ModuleType
@@ -22,8 +21,10 @@ from kernel.clock import Clock
 from kernel.entropy import Entropy
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.futex import FutexTable
+from kernel.runqueue import TICK_NS, RunQueue
 from kernel.sched import disarm
-from kernel.timers import Timers
+from kernel.task import NO_RESULT, Interrupted
+from kernel.timers import Timer, Timers
 from kernel.uts import Uts
 
 if TYPE_CHECKING:
@@ -36,12 +37,9 @@ if TYPE_CHECKING:
     from vfs.tmpfs import TmpFs
     from vfs.wait import WaitQueue
 
-NO_RESULT = -(1 << 62)
-"""Returned by a handler that has set the registers itself."""
-
-_NUMBER = Struct("<Q")
 _ARGUMENTS = Struct("<6Q")
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
+_TIMED = 17  # of so many traps one is timed; prime, so that it does not keep step with a guest's loop
 
 
 class Calls(Protocol):
@@ -90,6 +88,7 @@ class Kernel:
         self.arch = arch
         self.calls = calls
         self.cpu = UnicornCpu(arch)  # before the arena: see emu/unicorn_cpu.py
+        self.call = memoryview(self.cpu.call).cast("Q")  # number and arguments of the call at hand
         self.memory_limit = memory_limit or host_memory()
         self._strict = memory_limit is not None
         self.arena = Arena(self.memory_limit)
@@ -99,6 +98,8 @@ class Kernel:
         self.clock = Clock()
         self.entropy = Entropy()
         self.timers = Timers()
+        self.timers.armed = self._deadline_changed
+        self.watch_late = False  # the watcher has not been told yet
         self.futexes = FutexTable()
         self.kcmp_cookie = int.from_bytes(self.entropy.bytes(8), "little")
         self.uts = Uts(arch.MACHINE.encode())
@@ -106,9 +107,15 @@ class Kernel:
         self.pids: dict[int, Pid] = {}  # of those that somebody has a descriptor for
         self.mounts: MountTable = None  # type: ignore[assignment]  # set by whoever builds the tree
         self.host_signals: HostSignals | None = None
-        self.run_queue: deque[Task] = deque()
+        self.run_queue = RunQueue(self.clock)
+        self.need_resched = False  # before it goes on, the task on the CPU is compared with the others
+        self.ticking = False  # a tick is due, at which `need_resched` will be set
+        self.idle = True  # nobody has the CPU
+        self.untimed_traps = _TIMED
+        self.cpu_alarm: Timer | None = None  # when a timer of the processor time of the task on the CPU may be due
         self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
         self.last_pid = 1
+        self.forks = 1  # since boot; the first process is one
         self.halted: int | None = None  # the wait(2) status of the first process, once it has ended
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
@@ -123,11 +130,23 @@ class Kernel:
     # Entry points of the engine
 
     def syscall(self) -> int | None:
-        """The trap: serve the call in `cpu.call` for the current task."""
+        """The trap: serve the call in `cpu.call` for the current task.
+
+        What it takes is system time.  To read the clock around each trap would cost a tenth of a short
+        one, so one in _TIMED is timed and stands for all of them.
+        """
+        self.untimed_traps = untimed = self.untimed_traps - 1
+        if not untimed:
+            self.untimed_traps = _TIMED + 1
+            began = self.clock.monotonic_ns()
+            try:
+                return Kernel.syscall(self)
+            finally:
+                self.run_queue.user_ns -= _TIMED * (self.clock.monotonic_ns() - began)
         task = self.current
         block = self.cpu.call
         try:
-            handler, unpack = self.calls[_NUMBER.unpack_from(block)[0]]
+            handler, unpack = self.calls[self.call[0]]
             result = handler(task, *unpack(block, 8))
         except OSError as error:
             result = -linux_errno(error)
@@ -146,7 +165,7 @@ class Kernel:
         """`syscall` with everybody who watches told."""
         task = self.current
         block = self.cpu.call
-        number = _NUMBER.unpack_from(block)[0]
+        number = self.call[0]
         name = self.calls.names.get(number, f"syscall_{number:#x}")
         args = _ARGUMENTS.unpack_from(block, 8)
         for tracer in self.tracers:
@@ -166,10 +185,22 @@ class Kernel:
     def page_fault(self, address: int, access: int) -> int:
         """A miss in the engine's TLB that the page table does not answer."""
         self.in_kernel = False
+        began = self.clock.monotonic_ns()
         try:
             return self.current.mm.fault(address, access)
         finally:
+            self.run_queue.user_ns -= self.clock.monotonic_ns() - began
             self.in_kernel = True
+
+    def count_fault(self, *, major: bool = False) -> None:
+        """mm_account_fault: a fault is counted for the task that has the CPU."""
+        task = self.current
+        if major:
+            task.usage.majflt += 1
+            task.signals.shared.usage.majflt += 1
+        else:
+            task.usage.minflt += 1
+            task.signals.shared.usage.minflt += 1
 
     # Memory
 
@@ -239,23 +270,64 @@ class Kernel:
     def make_ready(self, task: Task) -> None:
         """try_to_wake_up: put a sleeping task into the run queue."""
         if not task.ready and not task.zombie:
-            disarm(task)
+            if task.asleep:
+                disarm(task)
             task.ready = True
-            self.run_queue.append(task)
+            if not self.ticking and not self.idle:
+                self.run_queue.update_curr(self.current)
+                self.start_tick()
+            self.run_queue.add(task)
+            if task.sched.rt_priority and not self.idle:
+                self.reschedule()
 
     def deactivate(self, task: Task) -> None:
         """A task that is not on the CPU will not run again."""
-        disarm(task)
+        if task.asleep:
+            disarm(task)
         if task.ready and task is not self.current:
             self.run_queue.remove(task)
         task.ready = False
 
-    def arm_slice(self, length_ns: int) -> None:
-        """Somebody else is ready: interrupt the task that gets the CPU now after its slice."""
+    def wake(self, task: Task, events: int) -> None:
+        """What a task waits for has come: what it puts into wait queues."""
+        task.woken = True
+        self.make_ready(task)
+
+    def reschedule(self) -> None:
+        """resched_curr: leave guest code as soon as the trap is over, and see who is next."""
+        self.need_resched = True
+        self.current.pending_work = True
+
+    def start_tick(self) -> None:
+        """Somebody else is ready: interrupt the task on the CPU when it has had it for a while."""
+        self.ticking = True
+        self.timers.add(self.clock.monotonic_ns() + TICK_NS, self._tick)
+
+    def _tick(self) -> None:
+        self.ticking = False
+
+    def priority_changed(self, task: Task) -> None:
+        """The policy or real-time priority of `task` is another one."""
+        if task is self.current:
+            task.vruntime = max(task.vruntime, self.run_queue.min_vruntime)
+            self.reschedule()
+        elif task.ready:
+            self.run_queue.requeue(task)
+            self.reschedule()
+
+    def _deadline_changed(self, deadline: int | None) -> None:
+        """Another timer is the next.  The watcher is needed only while guest code runs: it is told at once
+        if it does, otherwise when it is to run again, for the timer may be gone by then."""
+        if self.run_queue.guest_began:
+            self.watch(deadline)
+        else:
+            self.watch_late = True
+
+    def watch(self, deadline: int | None) -> None:
+        """Have guest code interrupted at `deadline`."""
+        self.watch_late = False
         if self.host_signals is not None:
-            deadline = self.clock.monotonic_ns() + length_ns
-            timer = self.timers.next()
-            self.host_signals.watcher.set_deadline(deadline if timer is None else min(timer, deadline))
+            self.host_signals.watcher.set_deadline(deadline)
 
     def send_signal(self, task: Task, signo: int, info: siginfo.SigInfo | None = None) -> None:
         """A signal from the kernel to a process."""
@@ -263,8 +335,6 @@ class Kernel:
 
     def drive(self, task: Task, coroutine: Coroutine[Any, Any, int], value: bool | BaseException) -> int | None:
         """Advance a waiting call; its result, or None if it waits on (task.waiting says for what)."""
-        from kernel.task import Interrupted
-
         try:
             if isinstance(value, BaseException):
                 task.waiting = coroutine.throw(value)

@@ -1,7 +1,7 @@
 """How a task asks to be scheduled: policy, priorities and processors (sched(7), setpriority(2)).
 
-There is one virtual processor.  With one runnable task at a time these are attributes to be kept and
-given back by Linux's rules; a scheduler may read them.
+There is one virtual processor.  The scheduler (kernel/runqueue.py) reads what it needs of these attributes
+in the form `Priority.weigh` gives it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,30 @@ SCHED_RESET_ON_FORK = 0x40000000
 MIN_NICE, MAX_NICE = -20, 19
 MAX_RT_PRIO = 99
 RR_TIMESLICE_NS = 100_000_000
+NICE_0_WEIGHT = 1024
+SLEEPER_CREDIT_NS = 3_000_000
+_IDLE_WEIGHT = 3
+# sched_prio_to_weight, from nice -20 to 19: one step is about 10 % of the CPU
+_WEIGHTS = (
+    88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+    9548, 7620, 6100, 4904, 3906, 3121, 2501, 1991, 1586, 1277,
+    1024, 820, 655, 526, 423, 335, 272, 215, 172, 137,
+    110, 87, 70, 56, 45, 36, 29, 23, 18, 15,
+)  # fmt: skip
 _FAIR = (SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, SCHED_EXT)
 REALTIME = (SCHED_FIFO, SCHED_RR)
 
 
 class Priority:
-    """The scheduling attributes of one task; `ioprio` is that of ioprio_set(2)."""
+    """The scheduling attributes of one task; `ioprio` is that of ioprio_set(2).
 
-    __slots__ = ("ioprio", "nice", "policy", "reset_on_fork", "rt_priority")
+    `weight` and `sleeper_credit` follow from policy and nice value, and `weigh` must be called when those
+    change.  A real-time task has no weight: its virtual runtime stands still.
+    """
+
+    __slots__ = (
+        "ioprio", "nice", "policy", "reset_on_fork", "rt_priority", "sleeper_credit", "slice_began", "weight",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.policy = SCHED_OTHER
@@ -38,6 +54,28 @@ class Priority:
         self.nice = 0
         self.reset_on_fork = False
         self.ioprio = 0
+        self.slice_began = 0  # of a real-time task: its run time when its turn began
+        self.weigh()
+
+    def weigh(self) -> None:
+        """set_load_weight."""
+        if self.policy == SCHED_IDLE:
+            self.weight = _IDLE_WEIGHT
+        else:
+            self.weight = 0 if self.policy in REALTIME else _WEIGHTS[self.nice - MIN_NICE]
+        # How far behind the others a sleeper comes back: batch and idle tasks are in no hurry.
+        self.sleeper_credit = 0 if self.policy in (SCHED_BATCH, SCHED_IDLE) else SLEEPER_CREDIT_NS
+
+    def fork(self) -> Priority:
+        """sched_fork: what a child of the task starts with."""
+        child = Priority()
+        child.ioprio = self.ioprio
+        if not self.reset_on_fork:
+            child.policy, child.rt_priority, child.nice = self.policy, self.rt_priority, self.nice
+        elif self.policy not in REALTIME:
+            child.policy, child.nice = self.policy, max(self.nice, 0)
+        child.weigh()
+        return child
 
 
 def priority_range(policy: int) -> tuple[int, int]:
@@ -86,6 +124,8 @@ def set_scheduler(task: Task, policy: int, rt_priority: int, by: Task, nice: int
     old.policy, old.rt_priority, old.reset_on_fork = policy, rt_priority, reset_on_fork
     if nice is not None and policy in _FAIR:
         old.nice = nice
+    old.weigh()
+    task.kernel.priority_changed(task)
 
 
 def set_nice(task: Task, nice: int, by: Task) -> None:
@@ -96,3 +136,4 @@ def set_nice(task: Task, nice: int, by: Task) -> None:
     if nice < task.sched.nice and not may_nice(task, nice, by):
         raise OSError(errno.EACCES, "needs CAP_SYS_NICE")
     task.sched.nice = nice
+    task.sched.weigh()

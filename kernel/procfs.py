@@ -40,8 +40,12 @@ def uptime(kernel: Kernel) -> bytes:
 
 def loadavg(kernel: Kernel) -> bytes:
     one, five, fifteen = load_averages()
-    last = max(kernel.tasks, default=1)
-    return f"{one:.2f} {five:.2f} {fifteen:.2f} 1/{len(kernel.tasks)} {last}\n".encode()
+    return f"{one:.2f} {five:.2f} {fifteen:.2f} {_running(kernel)}/{len(kernel.tasks)} {kernel.last_pid}\n".encode()
+
+
+def _running(kernel: Kernel) -> int:
+    """nr_running: who reads this, and who waits for the CPU."""
+    return 1 + len(kernel.run_queue.heap)
 
 
 def version(kernel: Kernel) -> bytes:
@@ -52,18 +56,18 @@ def version(kernel: Kernel) -> bytes:
 def stat(kernel: Kernel) -> bytes:
     """/proc/stat."""
     clock = kernel.clock
-    user, idle = _busy_ns(kernel) // CLOCK_TICK_NS, _idle_ns(kernel) // CLOCK_TICK_NS
+    busy, idle = _busy_ns(kernel) // CLOCK_TICK_NS, _idle_ns(kernel) // CLOCK_TICK_NS
     boot = (clock.realtime_ns() - clock.boottime_ns()) // NSEC
-    columns = f"{user} 0 0 {idle} 0 0 0 0 0 0\n"
+    columns = f"{busy} 0 0 {idle} 0 0 0 0 0 0\n"
     text = f"cpu  {columns}"
     for cpu in range(CPUS):
         text += f"cpu{cpu} {columns}"
     text += (
         "intr 0\n"
-        "ctxt 0\n"
+        f"ctxt {kernel.run_queue.switches}\n"
         f"btime {boot}\n"
-        f"processes {max(kernel.tasks, default=1)}\n"
-        "procs_running 1\n"
+        f"processes {kernel.forks}\n"
+        f"procs_running {_running(kernel)}\n"
         "procs_blocked 0\n"
         "softirq 0 0 0 0 0 0 0 0 0 0 0\n"
     )

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from emu.engine import PAGE_SHIFT, PAGE_SIZE
 from kernel import procmaps
 from kernel.cred import CAP_SYS_RESOURCE
+from kernel.posix_timers import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID
 from kernel.priority import CPUS
 from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, directory_owner, path_link, task_owner
 from kernel.procmem import MemFile, PagemapFile, PidFile
 from kernel.procmounts import mountinfo, mounts, mountstats
 from kernel.rlimit import LIMITS, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, get_rlimit
-from kernel.rusage import CLOCK_TICK_NS, cpu_times, peak_rss
+from kernel.rusage import CLOCK_TICK_NS, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, peak_rss, usage
 from vfs.anon import AnonNode
 from vfs.file import O_ACCMODE, O_RDONLY, File
 from vfs.node import Path, Stat
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TASK_COMM_LEN = 16
 TTY_MAJOR, PTS_MAJORS = 4, range(136, 144)
 NSFS_DEV, NSFS_MAGIC = 4, 0x6E736673
+_NOTIFY = {SIGEV_SIGNAL: b"signal", SIGEV_NONE: b"none", SIGEV_THREAD: b"thread"}
 # The inode numbers of Linux's initial namespaces (enum init_ns_ino).
 NAMESPACES = {
     b"cgroup": 0xEFFFFFFB,
@@ -78,10 +80,10 @@ def is_dead(task: Task) -> bool:
 # Text files
 
 
-def stat(task: Task) -> bytes:
-    """/proc/PID/stat."""
+def stat(task: Task, who: int = RUSAGE_SELF) -> bytes:
+    """/proc/PID/stat, or with RUSAGE_THREAD /proc/PID/task/TID/stat."""
     mm, signals = task.mm, task.signals
-    user, system = cpu_times(task)
+    own, children = usage(task, who), usage(task, RUSAGE_CHILDREN)
     ignored, caught = signal_dispositions(task)
     size = procmaps.sizes(mm)
     rss = procmaps.total_resident(mm).rss >> PAGE_SHIFT
@@ -89,8 +91,9 @@ def stat(task: Task) -> bytes:
     realtime = sched.rt_priority
     numbers = (
         task.ppid, task.pgid, task.sid, *terminal(task), 0,  # the last: flags
-        mm.minor_faults, 0, mm.major_faults, 0,
-        user // CLOCK_TICK_NS, system // CLOCK_TICK_NS, 0, 0,
+        own.minflt, children.minflt, own.majflt, children.majflt,
+        own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS,
+        children.utime // CLOCK_TICK_NS, children.stime // CLOCK_TICK_NS,
         -1 - realtime if realtime else 20 + sched.nice, sched.nice, len(threads(task)), 0,
         task.start_ns // CLOCK_TICK_NS, size.total * PAGE_SIZE, rss, get_rlimit(task, RLIMIT_RSS)[0],
         *mm.code_range, mm.stack_start, 0, 0,
@@ -171,8 +174,8 @@ def status(task: Task) -> bytes:
         f"Cpus_allowed_list:\t{cpu_list()}\n"
         "Mems_allowed:\t00000000,00000001\n"
         "Mems_allowed_list:\t0\n"
-        "voluntary_ctxt_switches:\t0\n"
-        "nonvoluntary_ctxt_switches:\t0\n"
+        f"voluntary_ctxt_switches:\t{task.usage.nvcsw}\n"
+        f"nonvoluntary_ctxt_switches:\t{task.usage.nivcsw}\n"
     )
     return text.encode("latin-1")
 
@@ -245,7 +248,38 @@ def syscall(task: Task) -> bytes:
 
 
 def schedstat(task: Task) -> bytes:
-    return b"%d 0 1\n" % sum(cpu_times(task))
+    """/proc/PID/schedstat: time on the CPU, time waited for it (not measured), and how often it got it."""
+    own = usage(task, RUSAGE_THREAD)
+    return b"%d 0 %d\n" % (own.runtime, 1 + own.nvcsw + own.nivcsw)
+
+
+def sched(task: Task) -> bytes:
+    """/proc/PID/sched: of a thread's figures those that mean something here.  Times are in milliseconds."""
+    own = usage(task, RUSAGE_THREAD)
+    attributes = task.sched
+    priority = 99 - attributes.rt_priority if attributes.rt_priority else 120 + attributes.nice
+
+    def millis(ns: int) -> str:
+        return f"{ns // 1_000_000}.{ns % 1_000_000:06d}"
+
+    rows = (
+        ("se.vruntime", millis(task.vruntime)),
+        ("se.sum_exec_runtime", millis(own.runtime)),
+        ("nr_switches", own.nvcsw + own.nivcsw),
+        ("nr_voluntary_switches", own.nvcsw),
+        ("nr_involuntary_switches", own.nivcsw),
+        ("se.load.weight", attributes.weight << 10),
+        ("policy", attributes.policy),
+        ("prio", priority),
+    )
+    head = f"{task.comm.decode('latin-1')} ({task.tid}, #threads: {len(threads(task))})\n" + "-" * 67 + "\n"
+    return (head + "".join([f"{name:<45}:{value:>21}\n" for name, value in rows])).encode("latin-1")
+
+
+def children(task: Task) -> bytes:
+    """/proc/PID/task/TID/children."""
+    mine = [child.tgid for child in task.signals.shared.children if child.parent is task]
+    return b"".join([b"%d " % pid for pid in mine])
 
 
 def personality(task: Task) -> bytes:
@@ -280,6 +314,20 @@ def set_oom_score_adj(task: Task, data: bytes) -> None:
         raise OSError(errno.EACCES, "needs CAP_SYS_RESOURCE")
     for thread in threads(task):
         thread.oom_score_adj = value
+
+
+def timers(task: Task) -> bytes:
+    """/proc/PID/timers: the POSIX timers, the newest first."""
+    text = b""
+    for timer in reversed(task.signals.shared.posix_timers.values()):
+        to = b"tid" if timer.notify & SIGEV_THREAD_ID else b"pid"
+        text += (
+            b"ID: %d\n" % timer.number
+            + b"signal: %d/%016x\n" % (timer.signo, timer.value)
+            + b"notify: %b/%b.%d\n" % (_NOTIFY[timer.notify & ~SIGEV_THREAD_ID], to, timer.target.tid)
+            + b"ClockID: %d\n" % timer.clock_id
+        )
+    return text
 
 
 def timerslack(task: Task) -> bytes:
@@ -439,6 +487,7 @@ _COMMON: dict[bytes, Maker] = {
     b"personality": _text(personality, 0o400),
     b"projid_map": _text(fixed(b"         0          0 4294967295\n")),
     b"root": lambda task: path_link(task, lambda: task.fs.root),
+    b"sched": _text(sched),
     b"schedstat": _text(schedstat),
     b"sessionid": _text(fixed(b"4294967295")),
     b"setgroups": _text(fixed(b"allow\n")),
@@ -461,9 +510,13 @@ PROCESS_FILES: dict[bytes, Maker] = dict(
             b"mountstats": _text(mountstats, 0o400),
             b"task": TaskDir,
             b"timens_offsets": _text(fixed(b"monotonic           0         0\nboottime            0         0\n")),
-            b"timers": _text(fixed(b"")),
+            b"timers": _text(timers),
             b"timerslack_ns": _text(timerslack, 0o666, set_timerslack),
         }.items()
     )
 )
-THREAD_FILES: dict[bytes, Maker] = {**_COMMON, b"children": _text(fixed(b""))}
+THREAD_FILES: dict[bytes, Maker] = {
+    **_COMMON,
+    b"children": _text(children),
+    b"stat": _text(partial(stat, who=RUSAGE_THREAD)),
+}

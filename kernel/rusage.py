@@ -15,31 +15,85 @@ CLOCK_TICK_NS = 10_000_000
 """USER_HZ is 100 on every Linux: the unit of times(2) and of most times in /proc."""
 
 
-def cpu_times(task: Task) -> tuple[int, int]:
-    """(user, system) nanoseconds of the process.
+class Usage:
+    """What a thread, all threads of a process, or the children it has waited for have used: the counters
+    that Linux keeps in task_struct and signal_struct.
 
-    Guest code and the kernel's work for it run in one host process, whose own split between user and
-    system time is of another kind: all of it is the guest's user time."""
-    return task.kernel.clock.cpu_ns(), 0
+    `runtime` is all of the processor time and `utime` its part in user mode, in nanoseconds; the rest is
+    system time.  `overdrawn` is system time already seen that is still to be taken out of `utime`.
+    `maxrss` counts pages.
+    """
+
+    __slots__ = ("majflt", "maxrss", "minflt", "nivcsw", "nvcsw", "overdrawn", "runtime", "utime")
+
+    def __init__(self) -> None:
+        self.runtime = self.utime = self.overdrawn = 0
+        self.nvcsw = self.nivcsw = 0
+        self.minflt = self.majflt = 0
+        self.maxrss = 0
+
+    @property
+    def stime(self) -> int:
+        return self.runtime - self.utime
+
+    def add(self, other: Usage) -> None:
+        """Sums, and the larger of the two peaks."""
+        self.runtime += other.runtime
+        self.utime += other.utime
+        self.nvcsw += other.nvcsw
+        self.nivcsw += other.nivcsw
+        self.minflt += other.minflt
+        self.majflt += other.majflt
+        self.maxrss = max(self.maxrss, other.maxrss)
+
+    def pack(self) -> tuple[int, ...]:
+        """The numbers of struct rusage.  What moves through files and sockets Linux does not count either,
+        and there are no disks here whose blocks could be counted."""
+        return (
+            *divmod(self.utime // 1000, 1_000_000),
+            *divmod(self.stime // 1000, 1_000_000),
+            self.maxrss * PAGE_SIZE >> 10,
+            0, 0, 0,  # ixrss, idrss, isrss
+            self.minflt, self.majflt,
+            0, 0, 0, 0, 0, 0,  # nswap, inblock, oublock, msgsnd, msgrcv, nsignals
+            self.nvcsw, self.nivcsw,
+        )  # fmt: skip
 
 
-def usage(task: Task, children: bool = False) -> tuple[int, ...]:
-    """The numbers of struct rusage, times as (seconds, microseconds)."""
-    if children:
-        return (0,) * 18
-    user, system = cpu_times(task)
-    mm = task.mm
-    return (
-        *divmod(user // 1000, 1_000_000),
-        *divmod(system // 1000, 1_000_000),
-        peak_rss(mm) * PAGE_SIZE >> 10,
-        0,
-        0,
-        0,
-        mm.minor_faults,
-        mm.major_faults,
-        *(0,) * 8,
-    )
+RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD, RUSAGE_BOTH = 0, -1, 1, -2
+
+
+def usage(task: Task, who: int = RUSAGE_SELF) -> Usage:
+    """getrusage: the counters of `who`, up to this moment."""
+    kernel = task.kernel
+    kernel.run_queue.update_curr(kernel.current)
+    total = Usage()
+    shared = task.signals.shared
+    if who == RUSAGE_THREAD:
+        total.add(task.usage)
+    if who in (RUSAGE_SELF, RUSAGE_BOTH):
+        total.add(shared.usage)
+    if who in (RUSAGE_CHILDREN, RUSAGE_BOTH):
+        total.add(shared.children_usage)
+    if who != RUSAGE_CHILDREN:
+        total.maxrss = max(total.maxrss, shared.usage.maxrss)
+        if not task.zombie:
+            total.maxrss = max(total.maxrss, peak_rss(task.mm))
+    return total
+
+
+def leave_memory(task: Task, mm: AddressSpace) -> None:
+    """setmax_mm_hiwater_rss, on exec and exit: the process keeps the peak of the memory it gives up."""
+    own = task.signals.shared.usage
+    own.maxrss = max(own.maxrss, peak_rss(mm))
+
+
+def waited_for(parent: Task, child: Task) -> None:
+    """wait_task_zombie: what a process and the children it waited for have used is now part of what the
+    children of its parent have."""
+    sum_up = parent.signals.shared.children_usage
+    sum_up.add(child.signals.shared.usage)
+    sum_up.add(child.signals.shared.children_usage)
 
 
 def load_averages() -> tuple[float, float, float]:

@@ -7,20 +7,21 @@ deadline; signals wake it through `Kernel.signal_wake_up`.  The loop sleeps in o
 host poll of every descriptor somebody waits for, the pipe through which the host's signals wake us, and
 the nearest deadline.
 
-Tasks take turns: one that wakes goes to the end of the queue, and a running one is kicked when its slice
-is over and somebody else is ready.
+Who is next, kernel/runqueue.py says.  While somebody is ready, or waits for the host, the task on the CPU
+is kicked by a tick every few milliseconds and compared with the others.
 """
 
 from __future__ import annotations
 
 import select
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, Exit
 from kernel import exit as end
 from kernel import fault as memory
-from kernel import siginfo, signal
-from kernel.task import Interrupted, Task
+from kernel import posix_cpu_timers, siginfo, signal
+from kernel.task import NO_RESULT, Interrupted, Task
 from vfs import host
 from vfs.wait import HostQueue
 
@@ -30,17 +31,23 @@ if TYPE_CHECKING:
 SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR = 1, 2, 2
 LONGEST_SLEEP = 10**15  # nanoseconds; what the host's calls take without overflow, after which we look again
 FD_SETSIZE = 1024
-SLICE_NS = 5_000_000
-NO_RESULT = -(1 << 62)
 
 
 def run(kernel: Kernel, init: Task) -> int:
     """Run `init` and all its descendants until it ends, which ends them too; its wait(2) status."""
+    kernel.run_queue.exec_start = kernel.clock.cpu_ns()
+    posix_cpu_timers.update_rlimit_cpu(init)
     kernel.make_ready(init)
+    kernel.idle = False
     while True:
         task = _next(kernel)
         _switch_to(kernel, task)
+        if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
+            posix_cpu_timers.program(kernel)
         _run(kernel, task)
+        if kernel.cpu_alarm is not None:
+            kernel.timers.cancel(kernel.cpu_alarm)
+            kernel.cpu_alarm = None
         if kernel.halted is not None:
             _kill_the_rest(kernel)
             return kernel.halted
@@ -57,11 +64,15 @@ def _kill_the_rest(kernel: Kernel) -> None:
 def _next(kernel: Kernel) -> Task:
     """The next task to run; sleeps until there is one."""
     queue = kernel.run_queue
-    while not queue:
-        events(kernel)
-        if not queue:
-            _idle(kernel)
-    return queue.popleft()
+    if not queue.heap:
+        kernel.idle = True
+        while not queue.heap:
+            events(kernel)
+            if not queue.heap:
+                _idle(kernel)
+        kernel.idle = False
+        queue.switches += 1  # from the idle task
+    return queue.pop()
 
 
 def _switch_to(kernel: Kernel, task: Task) -> None:
@@ -88,51 +99,54 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
 
 
 def _run(kernel: Kernel, task: Task) -> None:
-    """Run a task until it sleeps, ends, or has had its slice."""
-    started = kernel.clock.cpu_ns()
-    _run_slice(kernel, task)
-    task.cpu_ns += kernel.clock.cpu_ns() - started
-
-
-def _run_slice(kernel: Kernel, task: Task) -> None:
+    """Run a task until it sleeps, ends, or has to give way."""
     cpu = kernel.cpu
-    armed = False
+    queue = kernel.run_queue
+    now = kernel.clock.monotonic_ns
     while True:
         if task.stopped:
-            task.ready = False
+            _leave(kernel, task)
             return
         if task.call is not None:
             if not _advance(kernel, task):
                 return
         elif task.result is not None:
-            cpu.write({kernel.arch.RESULT: task.result})
+            cpu.set_result(task.result)
             task.result = None
         if task.pending_work and task.call is None:
             signal.deliver(task)
         if task.exit_status is not None:
+            _leave(kernel, task)
             end.do_exit(task)
             return
         if task.stopped:
-            task.ready = False
+            _leave(kernel, task)
             return
         if task.call is not None:
             continue
-        if kernel.run_queue and not armed:
-            armed = True
-            kernel.arm_slice(SLICE_NS)
-        reason = cpu.run()
-        if reason is Exit.STOPPED:
-            if task.call is not None:
-                task.call_number = int.from_bytes(cpu.call[:8], "little")
-                task.call_first = int.from_bytes(cpu.call[8:16], "little")
-            continue
-        if reason is Exit.PREEMPTED:
-            events(kernel)
-            if kernel.run_queue and not task.pending_work:
+        if kernel.need_resched:
+            kernel.need_resched = False
+            if queue.preempts(task):
                 if task.rseq is not None:
                     _preempt_rseq(kernel, task)
-                kernel.run_queue.append(task)
+                queue.switched(task, voluntary=False)
+                queue.put_back(task)
                 return
+        if not kernel.ticking and (queue.heap or kernel.host_waiters):
+            kernel.start_tick()
+        if kernel.watch_late:
+            kernel.watch(kernel.timers.next())
+        queue.guest_began = now()
+        reason = cpu.run()
+        queue.user_ns += now() - queue.guest_began
+        queue.guest_began = 0
+        if reason is Exit.STOPPED:
+            if task.call is not None:
+                task.call_number, task.call_first = kernel.call[0], kernel.call[1]
+        elif reason is Exit.PREEMPTED:
+            queue.update_curr(task)  # so that who wakes now is placed beside it
+            events(kernel)
+            kernel.need_resched = True
         elif reason is Exit.PAGE_FAULT:
             _page_fault(kernel, task)
         else:
@@ -152,6 +166,13 @@ def _preempt_rseq(kernel: Kernel, task: Task) -> None:
         kernel.cpu.write({kernel.arch.PC: start_over})
 
 
+def _leave(kernel: Kernel, task: Task) -> None:
+    """The task on the CPU cannot go on by itself."""
+    task.ready = False
+    kernel.run_queue.update_curr(task)
+    kernel.run_queue.switched(task, voluntary=True)
+
+
 def _advance(kernel: Kernel, task: Task) -> bool:
     """Take a call that does not fit into the trap one step on; False if the task sleeps now."""
     value: bool | BaseException = True
@@ -166,7 +187,7 @@ def _advance(kernel: Kernel, task: Task) -> bool:
         _arm(kernel, task)
         return task.ready
     if result != NO_RESULT:
-        kernel.cpu.write({kernel.arch.RESULT: result})
+        kernel.cpu.set_result(result)
     if kernel.tracers and task.exit_status is None:
         if task.signals.interrupted is not None:
             result = signal.restart_code(task.signals, task.signals.interrupted)
@@ -189,34 +210,33 @@ def _arm(kernel: Kernel, task: Task) -> None:
     task.timed_out = task.woken = False
     if _to_be_interrupted(task):
         return
-    task.ready = False
-
-    def wake(events: int) -> None:
-        task.woken = True
-        kernel.make_ready(task)
-
-    task.wake = wake
+    _leave(kernel, task)
+    wake = task.wake
+    if wake is None:
+        wake = task.wake = partial(kernel.wake, task)
+    task.asleep = True
     for queue in waiting.queues:
         queue.add(wake)
         if isinstance(queue, HostQueue):
             kernel.host_waiters[task] = waiting.queues
     if waiting.deadline is not None:
+        task.alarm = kernel.timers.add(waiting.deadline, partial(_expire, task))
 
-        def expire() -> None:
-            task.timed_out = task.woken = True
-            kernel.make_ready(task)
 
-        task.alarm = kernel.timers.add(waiting.deadline, expire)
+def _expire(task: Task) -> None:
+    task.timed_out = task.woken = True
+    task.kernel.make_ready(task)
 
 
 def disarm(task: Task) -> None:
     """A sleeping task wakes: nothing else is to wake it again."""
-    if task.wake is not None:
-        if task.waiting is not None:
-            for queue in task.waiting.queues:
-                queue.remove(task.wake)
-        task.wake = None
-        task.kernel.host_waiters.pop(task, None)
+    task.asleep = False
+    if task.waiting is not None:
+        assert task.wake is not None
+        for queue in task.waiting.queues:
+            queue.remove(task.wake)
+            if isinstance(queue, HostQueue):
+                task.kernel.host_waiters.pop(task, None)
     if task.alarm is not None:
         task.kernel.timers.cancel(task.alarm)
         task.alarm = None
@@ -229,13 +249,9 @@ def events(kernel: Kernel) -> None:
     if hosts is not None:
         for signo in hosts.take():
             signal.send_from_host(kernel, signo)
-    timer = kernel.timers.next()
-    if timer is not None:
+    if kernel.timers.next() is not None:
         kernel.timers.expire(kernel.clock.monotonic_ns())
-        timer = kernel.timers.next()
-        if timer is not None and hosts is not None:
-            hosts.watcher.set_deadline(timer)  # the end of a slice may have taken its place
-    if kernel.host_waiters and kernel.run_queue:
+    if kernel.host_waiters and not kernel.idle:
         _poll_host(kernel, 0)
 
 
@@ -274,8 +290,7 @@ def _poll_host(kernel: Kernel, timeout: int | None) -> None:
         ready = {*got[0], *got[1]}
     for task, queues in list(kernel.host_waiters.items()):
         if any(isinstance(queue, HostQueue) and queue.fd in ready for queue in queues):
-            task.woken = True
-            kernel.make_ready(task)
+            kernel.wake(task, 0)
 
 
 def _trap(kernel: Kernel, task: Task, vector: int) -> None:

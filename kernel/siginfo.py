@@ -7,6 +7,10 @@ in, a union that depends on the signal and the code.
 from __future__ import annotations
 
 from struct import Struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel.posix_timers import PosixTimer
 
 # Signals that carry a fault address.
 _FAULTS = frozenset((4, 5, 7, 8, 11))  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV
@@ -39,15 +43,17 @@ _POLL = Struct("<qi")
 
 
 class SigInfo:
-    """One siginfo_t.  `payload` is the union in its 64-bit layout, without trailing zeros."""
+    """One siginfo_t.  `payload` is the union in its 64-bit layout, without trailing zeros; `timer` is the POSIX
+    timer that sent the signal and has to know when it is taken."""
 
-    __slots__ = ("code", "errno", "payload", "signo")
+    __slots__ = ("code", "errno", "payload", "signo", "timer")
 
     def __init__(self, signo: int, code: int, payload: bytes = b"", errno: int = 0) -> None:
         self.signo = signo
         self.code = code
         self.errno = errno
         self.payload = payload
+        self.timer: PosixTimer | None = None
 
     @property
     def pid(self) -> int:

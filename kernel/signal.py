@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kernel import exit as end
 from kernel import hostsignals, siginfo
 from kernel.cred import CAP_KILL
+from kernel.rusage import Usage
 from kernel.siginfo import SigInfo
 from kernel.task import Interrupted
 from vfs.wait import WaitQueue
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from kernel.itimer import IntervalTimer
     from kernel.kernel import Kernel
+    from kernel.posix_cpu_timers import CpuTimer, CpuTimers
+    from kernel.posix_timers import PosixTimer
     from kernel.task import Task
 
 SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE = 1, 2, 3, 4, 5, 6, 7, 8
@@ -116,7 +119,11 @@ class Pending:
         """Forget these signals (flush_sigqueue_mask)."""
         if self.mask & mask:
             self.mask &= ~mask
+            gone = [info for info in self.queue if mask >> (info.signo - 1) & 1]
             self.queue = [info for info in self.queue if not mask >> (info.signo - 1) & 1]
+            for info in gone:
+                if info.timer is not None:
+                    info.timer.refused(info)
 
 
 class SignalStruct:
@@ -124,17 +131,26 @@ class SignalStruct:
 
     `threads` are those that live, and the leader, which stays as a zombie until the process is reaped;
     `live` counts the former.  `group_exit` is the wait(2) status of exit_group(2) or of a fatal signal.
+    `usage` is what all its threads, dead ones included, and `children_usage` what the children it has
+    waited for have used.
     """
 
     __slots__ = (
-        "child_changed", "child_subreaper", "children", "group_exit", "itimers", "leader", "live", "pending", "threads",
+        "child_changed", "child_subreaper", "children", "children_usage", "cpu_limit", "cpu_timers", "group_exit",
+        "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "threads", "usage",
     )  # fmt: skip
 
     leader: Task
 
     def __init__(self) -> None:
         self.pending = Pending()
+        self.usage = Usage()
+        self.children_usage = Usage()
         self.itimers: dict[int, IntervalTimer] = {}  # by ITIMER_*
+        self.posix_timers: dict[int, PosixTimer] = {}  # by timer_t
+        self.next_timer_id = 0
+        self.cpu_timers: CpuTimers | None = None
+        self.cpu_limit: CpuTimer | None = None  # RLIMIT_CPU
         self.threads: list[Task] = []
         self.live = 0
         self.group_exit: int | None = None
@@ -237,8 +253,21 @@ class SignalState:
         self.saved_mask = mask
 
     def dequeue(self, mask: int) -> SigInfo | None:
-        """Take the next pending signal that is not in `mask`, in Linux's order: faults of this task,
-        then its own signals before those of the process, lowest number first."""
+        """Take the next pending signal that is not in `mask`; timers that wait for that go on."""
+        while (info := self._collect(mask)) is not None:
+            if info.timer is not None:
+                if not info.timer.taken(info):
+                    continue
+            elif info.signo == SIGALRM and self.shared.itimers:
+                alarm = self.shared.itimers.get(0)  # ITIMER_REAL
+                if alarm is not None:
+                    alarm.rearm()
+            break
+        return info
+
+    def _collect(self, mask: int) -> SigInfo | None:
+        """The next in Linux's order: faults of this task, then its own signals before those of the process,
+        lowest number first."""
         pending = self.pending
         if pending.mask & SYNCHRONOUS & ~mask:
             for info in pending.queue:
@@ -315,18 +344,22 @@ def _ignored(state: SignalState, signo: int) -> bool:
 
 
 def queued_by(task: Task) -> int:
-    """How many signals the task's user has queued (user_struct.sigpending)."""
+    """How many signals the task's user has queued (user_struct.sigpending): a timer has one all the time."""
     uid = task.cred.uid
     count = 0
     shared: set[int] = set()
     for other in task.kernel.tasks.values():
         if other.cred.uid == uid:
             state = other.signals
-            count += len(state.pending.queue)
+            count += _queued(state.pending)
             if id(state.shared) not in shared:
                 shared.add(id(state.shared))
-                count += len(state.shared.pending.queue)
+                count += _queued(state.shared.pending) + len(state.shared.posix_timers)
     return count
+
+
+def _queued(pending: Pending) -> int:
+    return sum(info.timer is None for info in pending.queue)
 
 
 def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
@@ -347,12 +380,16 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
     if signo in (SIGCONT, SIGKILL):
         _resume(task, signo)
     if _ignored(state, signo):
+        if info.timer is not None:
+            info.timer.refused(info)
         return
     pending = state.pending if to_thread else state.shared.pending
-    if signo < SIGRTMIN and pending.mask & bit:
+    if signo < SIGRTMIN and pending.mask & bit and info.timer is None:
         return
     room = True
-    if signo >= SIGRTMIN or info.code < 0:
+    if info.timer is not None:
+        pass  # its place was kept when it was made
+    elif signo >= SIGRTMIN or info.code < 0:
         limit = task.rlimits.get(RLIMIT_SIGPENDING)
         room = limit is None or queued_by(task) < limit[0]
         if not room and signo >= SIGRTMIN and info.code != siginfo.SI_USER:
@@ -538,6 +575,10 @@ def set_action(task: Task, signo: int, action: SigAction | None) -> SigAction:
         ignores = action.handler == SIG_IGN
         if ignores or (action.handler == SIG_DFL and DEFAULT_IGNORE >> (signo - 1) & 1):
             _flush(task, 1 << (signo - 1))
+        else:
+            for timer in state.shared.posix_timers.values():
+                if timer.ignored and timer.signo == signo:
+                    timer.send()  # posixtimer_sig_unignore
         hosts = task.kernel.host_signals
         if hosts is not None:
             hosts.follow(signo, action.handler)

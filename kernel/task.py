@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kernel.cred import Credentials as Credentials
 from kernel.priority import Priority
+from kernel.rusage import Usage
 from vfs.wait import Waiter, WaitQueue
 
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
     from kernel.files import FdTable
     from kernel.kernel import Kernel
     from kernel.mm import AddressSpace
+    from kernel.posix_cpu_timers import CpuTimers
     from kernel.rseq import Rseq
     from kernel.signal import SignalState
     from kernel.timers import Timer
     from vfs.node import Path
+
+
+NO_RESULT = -(1 << 62)
+"""Returned by a handler that has set the registers itself."""
 
 
 class Interrupted(Exception):
@@ -46,11 +52,6 @@ class Waiting(NamedTuple):
     killable_only: bool = False
 
 
-@coroutine
-def _yield(waiting: Waiting) -> Generator[Waiting, bool, bool]:
-    return (yield waiting)
-
-
 class Task:
     """struct task_struct.  What a new task starts with stands beside each name."""
 
@@ -66,8 +67,8 @@ class Task:
     stop_report: int = 0  # a wait(2) status of a stop or continuation nobody has asked for yet
     stopped: bool = False
     zombie: bool = False
-    cpu_ns: int = 0
-    children_cpu_ns: int = 0
+    vruntime: int = 0  # see kernel/runqueue.py
+    cpu_timers: CpuTimers | None = None  # on this thread's clocks
     vfork_parent: Task | None = None
     # The registers while another task has the CPU, and what is to be changed in them
     context: Context | None = None
@@ -91,7 +92,8 @@ class Task:
     # to know to make the call again; `woken` is set by whatever it waits for
     call: Any = None
     waiting: Waiting | None = None
-    wake: Waiter | None = None  # in every queue it waits for
+    wake: Waiter | None = None  # made when it first sleeps; in every queue it waits for
+    asleep: bool = False  # its `wake` and `alarm` are set to wake it
     alarm: Timer | None = None  # for the deadline
     woken: bool = False  # by what it waits for, or by its deadline: a signal waits until it has looked
     timed_out: bool = False
@@ -133,6 +135,7 @@ class Task:
         self.signals = signals
         self.rlimits = {} if rlimits is None else rlimits
         self.sched = Priority()
+        self.usage = Usage()
         self.vfork_done = WaitQueue()
         signals.shared.add(self)
 
@@ -140,15 +143,20 @@ class Task:
         """Sleep until `done`, whatever signals come: they are handled afterwards."""
         while not done() and self.exit_status is None:
             try:
-                await _yield(Waiting((queue,), None, killable_only=True))
+                await self._sleep(Waiting((queue,), None, killable_only=True))
             except Interrupted:
                 return  # only a fatal signal comes through
 
-    async def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> bool:
+    @coroutine
+    def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> Generator[Waiting, bool, bool]:
         """Sleep until one of `queues` is woken or `timeout_ns` has passed; False on time-out.
 
         The only primitive through which a call blocks.  Raises Interrupted when a signal is to be
         handled.  Spurious wake-ups happen: callers look at their condition again.
         """
         deadline = None if timeout_ns is None else self.kernel.clock.monotonic_ns() + timeout_ns
-        return await _yield(Waiting(queues, deadline))
+        return (yield Waiting(queues, deadline))
+
+    @coroutine
+    def _sleep(self, waiting: Waiting) -> Generator[Waiting, bool, bool]:
+        return (yield waiting)

@@ -62,7 +62,7 @@ class TimerFd(File):
         self.cancelled = False  # that happened, and nobody has been told yet
         self.timer: Timer | None = None
         if clockid in REAL:
-            kernel.clock.on_set.append(self.clock_was_set)
+            kernel.clock.was_set.add(self.clock_was_set)
 
     def now(self) -> int:
         """The time that `expiry` is one of.  Setting CLOCK_REALTIME does not move a relative timer."""
@@ -139,7 +139,7 @@ class TimerFd(File):
 
     # The clock is set
 
-    def clock_was_set(self) -> None:
+    def clock_was_set(self, events: int) -> None:
         """timerfd_clock_was_set, and the timer's new place on the monotonic clock."""
         if self.timer is not None:
             self.disarm()
@@ -213,4 +213,4 @@ class TimerFd(File):
     def release(self) -> None:
         self.disarm()
         if self.clockid in REAL:
-            self.kernel.clock.on_set.remove(self.clock_was_set)
+            self.kernel.clock.was_set.remove(self.clock_was_set)

@@ -24,12 +24,14 @@ class Timer:
 
 
 class Timers:
-    """The heap.  A cancelled timer stays in it, without an action, until its time comes."""
+    """The heap.  A cancelled timer stays in it, without an action, until its time comes or until most of
+    the heap is like it."""
 
-    __slots__ = ("_heap", "armed")
+    __slots__ = ("_cancelled", "_heap", "armed")
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []
+        self._cancelled = 0  # at most so many of them, since the heap was last swept
         # Told the next deadline whenever it changes, so that guest code is interrupted in time.
         self.armed: Callable[[int | None], None] | None = None
 
@@ -41,7 +43,14 @@ class Timers:
         return timer
 
     def cancel(self, timer: Timer) -> None:
+        if timer.action is None:
+            return
         timer.action = None
+        self._cancelled += 1
+        if self._cancelled > 64 and 2 * self._cancelled > len(self._heap):
+            self._heap = [timer for timer in self._heap if timer.action is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
 
     def next(self) -> int | None:
         """The earliest deadline, or None."""
@@ -52,10 +61,10 @@ class Timers:
 
     def expire(self, now: int) -> bool:
         """Run what is due; True if anything was."""
-        heap = self._heap
         ran = False
-        while heap and (heap[0].deadline <= now or heap[0].action is None):
-            action = heapq.heappop(heap).action
+        while (heap := self._heap) and (heap[0].deadline <= now or heap[0].action is None):
+            timer = heapq.heappop(heap)
+            action, timer.action = timer.action, None
             if action is not None:
                 ran = True
                 action()

@@ -134,7 +134,6 @@ class Machine:
             raise
         self.host_signals = HostSignals(kernel.kick)
         kernel.host_signals = self.host_signals
-        kernel.timers.armed = self.host_signals.watcher.set_deadline
         self.hostfs = HostFs(PageCache(kernel.arena), kernel.text_busy)
         self.host_root = self.root()
         where = os.path.realpath(os.fsencode(options.rootfs or "/"))

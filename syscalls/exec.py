@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from kernel import exec as program
 from kernel.exec import MAX_ARG_STRLEN, Binprm, Unloadable
-from kernel.kernel import NO_RESULT
 from kernel.signal import SIGSEGV, force_signal
+from kernel.task import NO_RESULT
 from syscalls.abi import Int, Ptr
 from syscalls.paths import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, at
 

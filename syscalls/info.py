@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 from emu.engine import WRITE
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
+from kernel.posix_cpu_timers import update_rlimit_cpu
 from kernel.priority import CPUS
-from kernel.rlimit import get_rlimit, set_rlimit
-from kernel.rusage import CLOCK_TICK_NS, cpu_times, load_averages, usage
+from kernel.rlimit import RLIMIT_CPU, get_rlimit, set_rlimit
+from kernel.rusage import (
+    CLOCK_TICK_NS,
+    RUSAGE_CHILDREN,
+    RUSAGE_SELF,
+    RUSAGE_THREAD,
+    load_averages,
+    usage,
+)
 from kernel.uts import NAME_MAX, Uts
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
 from syscalls.structs import RLIMIT, RUSAGE, SYSINFO, TMS, UTSNAME
@@ -18,7 +26,6 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE = 1, 2, 4
-RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
 UNAME26 = 0x0020000
 PER_MASK, PER_LINUX32 = 0xFF, 8
 _RANDOM_PIECE = 1 << 20
@@ -67,15 +74,16 @@ def sys_getrusage(t: Task, who: Int, buffer: Ptr) -> int:
     """getrusage(2)."""
     if who not in (RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD):
         raise OSError(errno.EINVAL, "bad who")
-    t.mm.pack(RUSAGE, buffer, *usage(t, children=who == RUSAGE_CHILDREN))
+    t.mm.pack(RUSAGE, buffer, *usage(t, who).pack())
     return 0
 
 
 def sys_times(t: Task, buffer: Ptr) -> int:
     """times(2): clock ticks since boot."""
     if buffer:
-        user, system = cpu_times(t)
-        t.mm.pack(TMS, buffer, user // CLOCK_TICK_NS, system // CLOCK_TICK_NS, 0, 0)
+        own, children = usage(t), usage(t, RUSAGE_CHILDREN)
+        times = (own.utime, own.stime, children.utime, children.stime)
+        t.mm.pack(TMS, buffer, *[time // CLOCK_TICK_NS for time in times])
     return t.kernel.clock.boottime_ns() // CLOCK_TICK_NS
 
 
@@ -98,13 +106,19 @@ def _limits_of(t: Task, pid: int) -> Task:
     return target
 
 
+def _set_rlimit(target: Task, resource: int, soft: int, hard: int, by: Task) -> None:
+    set_rlimit(target, resource, soft, hard, by)
+    if resource == RLIMIT_CPU:
+        update_rlimit_cpu(target)
+
+
 def sys_prlimit64(t: Task, pid: Int, resource: UInt, new: Ptr, old: Ptr) -> int:
     """prlimit64(2)."""
     wanted = t.mm.unpack(RLIMIT, new) if new else None
     target = _limits_of(t, pid)
     before = get_rlimit(target, resource)
     if wanted is not None:
-        set_rlimit(target, resource, wanted[0], wanted[1], t)
+        _set_rlimit(target, resource, wanted[0], wanted[1], t)
     if old:
         t.mm.pack(RLIMIT, old, *before)
     return 0
@@ -119,7 +133,7 @@ def sys_getrlimit(t: Task, resource: UInt, limit: Ptr) -> int:
 def sys_setrlimit(t: Task, resource: UInt, limit: Ptr) -> int:
     """setrlimit(2)."""
     soft, hard = t.mm.unpack(RLIMIT, limit)
-    set_rlimit(t, resource, soft, hard, t)
+    _set_rlimit(t, resource, soft, hard, t)
     return 0
 
 

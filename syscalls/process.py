@@ -19,7 +19,7 @@ from kernel.fork import (
     CSIGNAL,
     clone,
 )
-from kernel.rusage import usage
+from kernel.rusage import RUSAGE_BOTH, usage
 from syscalls.abi import Int, Ptr, ULong
 from syscalls.pidfd import pidfd
 from syscalls.structs import RUSAGE
@@ -102,7 +102,7 @@ async def sys_wait4(t: Task, pid: Int, status: Ptr, options: Int, rusage: Ptr) -
     if status:
         t.mm.put_u32(status, word)
     if rusage:
-        t.mm.pack(RUSAGE, rusage, *usage(child))
+        t.mm.pack(RUSAGE, rusage, *usage(child, RUSAGE_BOTH).pack())
     return child.tgid
 
 
@@ -140,7 +140,7 @@ async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, ru
     else:
         code, value = end.exit_code(word)
     if rusage:
-        t.mm.pack(RUSAGE, rusage, *usage(child))
+        t.mm.pack(RUSAGE, rusage, *usage(child, RUSAGE_BOTH).pack())
     if info:
         t.mm.write(info, siginfo.child(code, child.tgid, child.cred.uid, value, 0, 0).pack()[:_SIGINFO_BYTES])
     return 0

@@ -44,7 +44,10 @@ def _task(t: Task, pid: int) -> Task:
 
 
 def sys_sched_yield(t: Task) -> int:
-    """sched_yield(2): the time slice ends at the next preemption in any case."""
+    """sched_yield(2): everybody else who is ready has the CPU first."""
+    if t.kernel.run_queue.heap:
+        t.kernel.run_queue.yield_to_all(t)
+        t.kernel.reschedule()
     return 0
 
 
@@ -192,8 +195,14 @@ def sys_setpriority(t: Task, which: Int, who: Int, nice: Int) -> int:
     chosen = list(_chosen(t, which, who))
     if not chosen:
         raise OSError(errno.ESRCH, "no such process")
-    for task in chosen:
-        set_nice(task, nice, t)
+    failure: OSError | None = None
+    for task in chosen:  # one that may not be changed does not keep the others from it
+        try:
+            set_nice(task, nice, t)
+        except OSError as error:
+            failure = error
+    if failure is not None:
+        raise failure
     return 0
 
 
@@ -220,10 +229,14 @@ def sys_ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> Result:
         raise OSError(errno.EPERM, "needs CAP_SYS_NICE")
     if not IOPRIO_WHO_PROCESS <= which <= IOPRIO_WHO_USER:
         raise OSError(errno.EINVAL, "bad which")
-    chosen = list(_chosen(t, which - 1, who))
+    if which == IOPRIO_WHO_USER:  # here, unlike everywhere else, 0 is root and not the caller
+        chosen = [task for task in t.kernel.tasks.values() if task.cred.uid == who]
+    else:
+        chosen = list(_chosen(t, which - 1, who))
     if not chosen:
         raise OSError(errno.ESRCH, "no such process")
     for task in chosen:
-        may_schedule(task, t)
+        if task.cred.uid not in (t.cred.euid, t.cred.uid) and not t.cred.capable(CAP_SYS_NICE):
+            raise OSError(errno.EPERM, "not its owner")
         task.sched.ioprio = ioprio & 0xFFFF
     return 0

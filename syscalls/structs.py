@@ -24,7 +24,7 @@ TIMESPEC_PAIR = Struct("<qq")
 # Time and signals: linux/time_types.h, linux/timex.h, asm-generic/signal.h
 
 TIMESPEC = Struct("<qq")  # also struct timeval
-ITIMERVAL = Struct("<qqqq")  # interval, value
+ITIMERVAL = ITIMERSPEC = Struct("<qqqq")  # interval, value
 TIMEZONE = Struct("<ii")
 TIMEX = Struct("<I4x4qi4x3q2qqqqi4x5qi44x")
 SIGSET = Struct("<Q")

@@ -74,7 +74,6 @@ NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
 NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
-NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
 
 TABLE: Final[tuple[Family, ...]] = (
     Family(
@@ -436,9 +435,9 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("sched_getparam", FULL),
             Call("sched_setparam", FULL),
             Call("sched_getscheduler", FULL),
-            Call("sched_setscheduler", PARTIAL("no SCHED_DEADLINE; kept and given back")),
+            Call("sched_setscheduler", PARTIAL("no SCHED_DEADLINE")),
             Call("sched_getattr", FULL),
-            Call("sched_setattr", PARTIAL("no SCHED_DEADLINE, no utilisation clamps; kept and given back")),
+            Call("sched_setattr", PARTIAL("no SCHED_DEADLINE, no utilisation clamps")),
             Call("sched_get_priority_max", FULL),
             Call("sched_get_priority_min", FULL),
             Call("sched_rr_get_interval", FULL),
@@ -502,13 +501,8 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("settimeofday", FULL),
             Call("time", FULL),
             Call("alarm", FULL),
-            Call("getitimer", PARTIAL("ITIMER_VIRTUAL counts system time too")),
-            Call("setitimer", PARTIAL("ITIMER_VIRTUAL counts system time too")),
-            Call("timer_create", NO_TIMERS),
-            Call("timer_settime", NO_TIMERS),
-            Call("timer_gettime", NO_TIMERS),
-            Call("timer_getoverrun", NO_TIMERS),
-            Call("timer_delete", NO_TIMERS),
+            Call("getitimer", FULL),
+            Call("setitimer", FULL),
         ),
     ),
     Family(
@@ -521,13 +515,24 @@ TABLE: Final[tuple[Family, ...]] = (
         ),
     ),
     Family(
+        "POSIX timers",
+        "posix_timers",
+        (
+            Call("timer_create", PARTIAL("no alarm clocks")),
+            Call("timer_settime", FULL),
+            Call("timer_gettime", FULL),
+            Call("timer_getoverrun", FULL),
+            Call("timer_delete", FULL),
+        ),
+    ),
+    Family(
         "System information and limits",
         "info",
         (
             Call("uname", FULL),
             Call("sysinfo", FULL),
-            Call("getrusage", PARTIAL("all processor time is user time; no switches or blocks are counted")),
-            Call("times", PARTIAL("all processor time is user time")),
+            Call("getrusage", PARTIAL("no blocks are counted")),
+            Call("times", FULL),
             Call("getrlimit", FULL),
             Call("setrlimit", FULL),
             Call("prlimit64", FULL),

@@ -5,58 +5,34 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from kernel import clock
-from kernel.clock import NANOSECONDS, TICK_NS
+from kernel.clock import CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID, NANOSECONDS
 from kernel.cred import CAP_SYS_TIME
 from kernel.itimer import ITIMER_REAL, interval_timer
+from kernel.posix_clocks import PosixClock, monotonic, posix_clock
+from kernel.posix_cpu_timers import CpuClock
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt
 from syscalls.structs import ITIMERVAL, TIMESPEC, TIMEX, TIMEZONE
+from vfs.wait import WaitQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kernel.task import Task
 
 TIMER_ABSTIME = 1
 FOREVER = (1 << 63) - 1  # KTIME_MAX: longer times are taken for this one
 _MICRO = 1_000_000
 
-# The Clock method that answers for each clockid_t
-_CLOCKS = {
-    clock.CLOCK_REALTIME: "realtime_ns",
-    clock.CLOCK_MONOTONIC: "monotonic_ns",
-    clock.CLOCK_PROCESS_CPUTIME_ID: "cpu_ns",
-    clock.CLOCK_THREAD_CPUTIME_ID: "thread_cpu_ns",
-    clock.CLOCK_MONOTONIC_RAW: "monotonic_ns",
-    clock.CLOCK_REALTIME_COARSE: "realtime_ns",
-    clock.CLOCK_MONOTONIC_COARSE: "monotonic_ns",
-    clock.CLOCK_BOOTTIME: "boottime_ns",
-    clock.CLOCK_REALTIME_ALARM: "realtime_ns",
-    clock.CLOCK_BOOTTIME_ALARM: "boottime_ns",
-    clock.CLOCK_TAI: "realtime_ns",
-}
-_COARSE = (clock.CLOCK_REALTIME_COARSE, clock.CLOCK_MONOTONIC_COARSE)
-_SLEEPING = (
-    clock.CLOCK_REALTIME,
-    clock.CLOCK_MONOTONIC,
-    clock.CLOCK_PROCESS_CPUTIME_ID,
-    clock.CLOCK_BOOTTIME,
-    clock.CLOCK_REALTIME_ALARM,
-    clock.CLOCK_BOOTTIME_ALARM,
-    clock.CLOCK_TAI,
-)
-_CPUCLOCK_THREAD, _CPUCLOCK_SCHED = 4, 2  # fields of a clock id made from a process id
-
 
 def timespec(t: Task, address: int) -> int:
     """A struct timespec in nanoseconds.  Raises OSError EINVAL, EFAULT."""
-    seconds: int
-    nanoseconds: int
-    seconds, nanoseconds = t.mm.unpack(TIMESPEC, address)
-    if seconds < 0 or not 0 <= nanoseconds < NANOSECONDS:
+    return nanoseconds(*t.mm.unpack(TIMESPEC, address))
+
+
+def nanoseconds(seconds: int, rest: int) -> int:
+    """The fields of a struct timespec as one number.  Raises OSError(EINVAL)."""
+    if seconds < 0 or not 0 <= rest < NANOSECONDS:
         raise OSError(errno.EINVAL, "not a time")
-    return min(seconds * NANOSECONDS + nanoseconds, FOREVER)
+    return min(seconds * NANOSECONDS + rest, FOREVER)
 
 
 def put_timespec(t: Task, address: int, value: int) -> None:
@@ -64,35 +40,17 @@ def put_timespec(t: Task, address: int, value: int) -> None:
     t.mm.pack(TIMESPEC, address, value // NANOSECONDS, value % NANOSECONDS)
 
 
-def _reader(t: Task, which: int) -> Callable[[], int]:
-    """The clock behind a clockid_t.  Raises OSError(EINVAL)."""
-    clocks = t.kernel.clock
-    name = _CLOCKS.get(which)
-    if name is not None:
-        reader: Callable[[], int] = getattr(clocks, name)
-        return reader
-    if which < 0 and which & 3 <= _CPUCLOCK_SCHED:
-        pid = ~(which >> 3)
-        target = t if pid == 0 else t.kernel.tasks.get(pid)
-        if target is not None and target.tgid == t.tgid:
-            return clocks.thread_cpu_ns if which & _CPUCLOCK_THREAD else clocks.cpu_ns
-    raise OSError(errno.EINVAL, "no such clock")
-
-
 def sys_clock_gettime(t: Task, which: Int, address: Ptr) -> int:
     """clock_gettime(2)."""
-    now = _reader(t, which)()
-    if which in _COARSE:
-        now -= now % TICK_NS
-    put_timespec(t, address, now)
+    put_timespec(t, address, posix_clock(t, which, reading=True).now())
     return 0
 
 
 def sys_clock_getres(t: Task, which: Int, address: Ptr) -> int:
     """clock_getres(2)."""
-    _reader(t, which)
+    resolution = posix_clock(t, which).resolution
     if address:
-        put_timespec(t, address, TICK_NS if which in _COARSE else 1)
+        put_timespec(t, address, resolution)
     return 0
 
 
@@ -103,7 +61,11 @@ def _may_set(t: Task) -> None:
 
 def sys_clock_settime(t: Task, which: Int, address: Ptr) -> int:
     """clock_settime(2): sets the guests' clock only."""
-    if which != clock.CLOCK_REALTIME:
+    if which < 0:
+        timespec(t, address)
+        posix_clock(t, which)
+        return -errno.EPERM
+    if which != CLOCK_REALTIME:
         return -errno.EINVAL
     now = timespec(t, address)
     _may_set(t)
@@ -168,8 +130,8 @@ def sys_adjtimex(t: Task, address: Ptr) -> int:
 
 def sys_clock_adjtime(t: Task, which: Int, address: Ptr) -> int:
     """clock_adjtime(2), read only."""
-    if which != clock.CLOCK_REALTIME:
-        _reader(t, which)
+    if which != CLOCK_REALTIME:
+        posix_clock(t, which)
         return -errno.EOPNOTSUPP
     return _adjust(t, address)
 
@@ -177,46 +139,60 @@ def sys_clock_adjtime(t: Task, which: Int, address: Ptr) -> int:
 # Sleeping
 
 
-async def _sleep(t: Task, now: Callable[[], int], deadline: int, rem: int) -> int:
-    """Until `now` reaches `deadline`; `rem` is where to store what is left, or 0."""
-    while (left := deadline - now()) > 0:
-        try:
-            await t.wait(timeout_ns=left)
-        except Interrupted:
-            left = deadline - now()
-            if left <= 0:
-                return 0
-            if rem:
-                put_timespec(t, rem, left)
-            t.signals.restart_block = lambda t: _sleep(t, now, deadline, rem)
-            raise
+async def _sleep(t: Task, clock: PosixClock, deadline: int, rem: int) -> int:
+    """Until `clock` reaches `deadline`; `rem` is where to store what is left, or 0."""
+    try:
+        await _reach(t, clock, deadline)
+    except Interrupted:
+        left = deadline - clock.now()
+        if left <= 0:
+            return 0
+        if rem:
+            put_timespec(t, rem, left)
+        t.signals.restart_block = lambda t: _sleep(t, clock, deadline, rem)
+        raise
     return 0
 
 
-async def _sleep_until(t: Task, now: Callable[[], int], deadline: int) -> int:
+async def _sleep_until(t: Task, clock: PosixClock, deadline: int) -> int:
     """To an absolute time: made again after a signal, there is nothing left to compute."""
-    while (left := deadline - now()) > 0:
-        await t.wait(timeout_ns=left)
+    await _reach(t, clock, deadline)
     return 0
+
+
+async def _reach(t: Task, clock: PosixClock, deadline: int) -> None:
+    if isinstance(clock, CpuClock):
+        reached = WaitQueue()
+        while clock.now() < deadline:
+            timer = clock.start(deadline, reached.wake)
+            try:
+                await t.wait(reached)
+            finally:
+                timer.cancel()
+        return
+    queues = (t.kernel.clock.was_set,) if clock.settable else ()
+    while (left := deadline - clock.now()) > 0:
+        await t.wait(*queues, timeout_ns=left)
 
 
 def sys_nanosleep(t: Task, duration: Ptr, rem: Ptr) -> Result:
     """nanosleep(2)."""
-    now = t.kernel.clock.monotonic_ns
-    return _sleep(t, now, now() + timespec(t, duration), rem)
+    clock = monotonic(t.kernel)
+    return _sleep(t, clock, clock.now() + timespec(t, duration), rem)
 
 
 def sys_clock_nanosleep(t: Task, which: Int, flags: Int, duration: Ptr, rem: Ptr) -> Result:
-    """clock_nanosleep(2)."""
-    now = _reader(t, which)
-    if which >= 0 and which not in _SLEEPING:
+    """clock_nanosleep(2).  Nobody can wait for the time that passes while he himself is on the CPU."""
+    clock = posix_clock(t, which)
+    if not clock.can_sleep or which == CLOCK_THREAD_CPUTIME_ID:
         return -errno.EOPNOTSUPP
     wait = timespec(t, duration)
+    if isinstance(clock, CpuClock) and clock.thread and clock.task is t:
+        return -errno.EINVAL
     if flags & TIMER_ABSTIME:
-        return _sleep_until(t, now, wait)
-    if which in (clock.CLOCK_REALTIME, clock.CLOCK_TAI):
-        now = t.kernel.clock.monotonic_ns  # setting the clock does not change how long this takes
-    return _sleep(t, now, now() + wait, rem)
+        return _sleep_until(t, clock, wait)
+    clock = clock.relative()
+    return _sleep(t, clock, clock.now() + wait, rem)
 
 
 # Interval timers

@@ -123,6 +123,7 @@ class Machine(RuleBasedStateMachine):
             zero_frame=ZERO_FRAME,
             in_kernel=True,
             flush=lambda mm: self.tlb.clear(),
+            count_fault=lambda major=False: None,
             commit=lambda pages: None,
             may_map_low=lambda: False,
             shared_memory=self.shared_memory,

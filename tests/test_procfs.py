@@ -216,6 +216,8 @@ class Machine:
             tid=7, tgid=7, mm=mm, exit_status=None, zombie=False, cred=cred, pdeath_signal=0, kernel=self
         )
         self.tasks = {7: self.current}
+        self.run_queue = SimpleNamespace(switches=70, heap=[])
+        self.forks, self.last_pid = 6, 7
 
 
 @pytest.fixture
@@ -247,7 +249,7 @@ def test_formats_of_the_machine(machine: Any) -> None:
     text = {name: contents(root.lookup(name)).decode() for name in (b"uptime", b"stat", b"meminfo", b"version")}
     assert text[b"uptime"] == "1000.98 988.64\n"
     assert text[b"stat"].startswith("cpu  1234 0 0 98864 0 0 0 0 0 0\ncpu0 1234 0 0 98864 0 0 0 0 0 0\nintr 0\n")
-    assert "\nbtime 999\n" in text[b"stat"]
+    assert "\nctxt 70\nbtime 999\nprocesses 6\nprocs_running 1\n" in text[b"stat"]
     assert text[b"meminfo"].startswith(
         "MemTotal:          65536 kB\nMemFree:           57344 kB\nMemAvailable:      65536 kB\n"
     )

@@ -19,6 +19,9 @@ from kernel.entropy import Entropy
 from kernel.futex import FutexTable
 from kernel.hostsignals import Watcher
 from kernel.itimer import IntervalTimer
+from kernel.posix_clocks import HrClock
+from kernel.posix_cpu_timers import CPUCLOCK_PROF, CPUCLOCK_VIRT, CpuTimer, CpuTimers
+from kernel.rusage import Usage
 from kernel.signal import SIG_DFL, SIG_IGN, AltStack, SigAction, SignalState, sigset
 from kernel.timers import Timers
 
@@ -166,11 +169,17 @@ def test_timers_expire_in_order_and_can_be_cancelled() -> None:
     assert ran == ["early", "late"] and timers.next() is None and armed[-1] is None
 
 
-def test_interval_timer_drops_missed_periods() -> None:
+def real_clock(timers: Timers, now: list[int]) -> HrClock:
+    clock = SimpleNamespace(monotonic_ns=lambda: now[0], realtime_ns=lambda: now[0])
+    kernel: Any = SimpleNamespace(timers=timers, clock=clock)
+    return HrClock(kernel, lambda: now[0], sleep=True, timers=True)
+
+
+def test_interval_timer_goes_on_when_its_signal_is_taken() -> None:
     timers = Timers()
     now = [100]
     fired: list[int] = []
-    timer = IntervalTimer(timers, lambda: now[0], lambda: now[0], lambda: fired.append(now[0]))
+    timer = IntervalTimer(real_clock(timers, now), lambda: fired.append(now[0]))
     timer.set(10_000, 20_000)
     assert timer.get() == (10_000, 20_000)
     now[0] = 10_099
@@ -178,24 +187,39 @@ def test_interval_timer_drops_missed_periods() -> None:
     assert fired == [] and timer.get()[0] == 1000  # never shown as disarmed
     now[0] = 75_000
     timers.expire(now[0])
-    assert fired == [75_000]
+    assert fired == [75_000] and timers.next() is None
+    assert timer.get() == (0, 20_000)
+    timer.rearm()  # missed periods are dropped
     assert timer.get() == (15_100, 20_000)
     timer.set(0, 0)
     assert timer.get() == (0, 0) and timers.next() is None
 
 
-def test_cpu_timer_waits_for_cpu_time() -> None:
+def test_cpu_timers_fire_when_their_time_has_come() -> None:
+    usage = Usage()
+    timers = CpuTimers(usage)
+    fired: list[str] = []
+    CpuTimer(timers, CPUCLOCK_VIRT, 40, lambda: fired.append("virtual"))
+    gone = CpuTimer(timers, CPUCLOCK_PROF, 50, lambda: fired.append("never"))
+    CpuTimer(timers, CPUCLOCK_PROF, 60, gone.cancel)
+    usage.runtime, usage.utime = 45, 30
+    timers.expire()
+    assert not fired and timers.left() == 5
+    gone.cancel()
+    usage.runtime, usage.utime = 60, 40
+    timers.expire()
+    assert fired == ["virtual"] and timers.left() is None
+
+
+def test_a_heap_of_cancelled_timers_is_swept() -> None:
     timers = Timers()
-    now, cpu = [0], [0]
-    fired: list[int] = []
-    timer = IntervalTimer(timers, lambda: now[0], lambda: cpu[0], lambda: fired.append(cpu[0]))
-    timer.set(50_000, 0)
-    now[0], cpu[0] = 50_000, 20_000
-    timers.expire(now[0])
-    assert not fired and timers.next() == 80_000
-    now[0], cpu[0] = 80_000, 50_000
-    timers.expire(now[0])
-    assert fired == [50_000]
+    kept = [timers.add(n, lambda: None) for n in range(0, 1000, 10)]
+    for n in range(10_000):
+        timers.cancel(timers.add(5000 + n, lambda: None))
+    assert len(timers._heap) < 500
+    assert timers.next() == 0
+    timers.expire(989)
+    assert timers.next() == 990 and kept[-1].action is not None
 
 
 def test_watcher_keeps_every_deadline() -> None:

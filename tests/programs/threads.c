@@ -364,9 +364,22 @@ static void *exit_group_later(void *unused)
     return unused;
 }
 
+static int leader_left; /* the leader is going to leave before its threads */
+
+static void await_leader(void)
+{
+    char text[200] = "";
+    while (leader_left && !strstr(text, ") Z ")) {
+        int fd = open("/proc/self/stat", O_RDONLY);
+        text[read(fd, text, sizeof text - 1)] = 0;
+        close(fd);
+        nap(1);
+    }
+}
+
 static void *exit_later(void *unused)
 {
-    nap(10);
+    await_leader();
     syscall(SYS_exit, 6);
     return unused;
 }
@@ -379,7 +392,7 @@ static void *crash(void *unused)
 
 static void *run_other(void *path)
 {
-    nap(10);
+    await_leader();
     char *argv[] = {path, "child", NULL};
     execv(path, argv);
     return NULL;
@@ -436,6 +449,7 @@ static void ends(char *self)
         pid = fork();
         if (!pid) {
             pthread_t other;
+            leader_left = rows[i].leave;
             pthread_create(&other, NULL, forever, NULL);
             pthread_create(&t, NULL, rows[i].thread, self);
             if (rows[i].leave) {
@@ -443,7 +457,7 @@ static void ends(char *self)
                 pthread_join(other, NULL);
                 syscall(SYS_exit, 8);
             }
-            nap(40);
+            pthread_join(t, NULL);
             _exit(7);
         }
         SHOW(waitpid(pid, &status, 0) == pid);

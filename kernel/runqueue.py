@@ -1,0 +1,164 @@
+"""Who gets the CPU next, and what having had it costs: Linux's ``struct rq`` and ``update_curr``.
+
+Real-time tasks go first, by priority.  The others share the CPU in proportion to their weights: each has
+a virtual runtime, which advances more slowly the heavier the task is, and the one with the smallest is
+next.  One that slept comes back slightly behind the others, so that it runs soon, but cannot claim what
+it did not use.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kernel.priority import NICE_0_WEIGHT, RR_TIMESLICE_NS, SCHED_RR
+
+if TYPE_CHECKING:
+    from kernel.clock import Clock
+    from kernel.task import Task
+
+TICK_NS = 5_000_000
+"""How long a task has the CPU before it is compared with those that wait for it."""
+
+
+class RunQueue:
+    """struct rq.  `heap` holds the ready tasks as (key, order of arrival, task): the key is minus the
+    priority of a real-time task, the virtual runtime of any other.  The task on the CPU is not in it.
+
+    Processor time is that of the host's process, so time in which the host ran something else does not
+    count.  Of it, user time is what passed in guest code, less the system calls and page faults that were
+    served meanwhile, see `Kernel.syscall`.
+    """
+
+    __slots__ = (
+        "_arrivals", "_cpu_ns", "_monotonic_ns", "exec_start", "guest_began", "heap", "min_vruntime", "switches",
+        "user_ns",
+    )  # fmt: skip
+
+    def __init__(self, clock: Clock) -> None:
+        self._cpu_ns: Callable[[], int] = clock.cpu_ns
+        self._monotonic_ns: Callable[[], int] = clock.monotonic_ns
+        self._arrivals = 0
+        self.heap: list[tuple[int, int, Task]] = []
+        self.min_vruntime = 0  # below that of every ready task, except for a sleeper's credit
+        self.switches = 0  # nr_switches
+        self.exec_start = 0  # processor time up to which everything is accounted for
+        self.guest_began = 0  # when guest code was last entered, CLOCK_MONOTONIC; 0 while it does not run
+        self.user_ns = 0  # time in guest code that is not accounted for yet
+
+    def add(self, task: Task) -> None:
+        """enqueue_task, at the end of those with the same right."""
+        sched = task.sched
+        if sched.rt_priority:
+            key = -sched.rt_priority
+            sched.slice_began = task.usage.runtime
+        else:
+            key = task.vruntime
+            floor = self.min_vruntime - sched.sleeper_credit
+            if key < floor:
+                key = task.vruntime = floor
+        self._arrivals = order = self._arrivals + 1
+        heapq.heappush(self.heap, (key, order, task))
+
+    def pop(self) -> Task:
+        """pick_next_task.  The queue must not be empty."""
+        return heapq.heappop(self.heap)[2]
+
+    def remove(self, task: Task) -> None:
+        """dequeue_task: it will not run again."""
+        heap = self.heap
+        for at, entry in enumerate(heap):
+            if entry[2] is task:
+                del heap[at]
+                heapq.heapify(heap)
+                return
+
+    def requeue(self, task: Task) -> None:
+        """A task that is ready has changed its policy or priority."""
+        self.remove(task)
+        self.add(task)
+
+    def preempts(self, task: Task) -> bool:
+        """Whether somebody is to have the CPU instead of `task`, which has it."""
+        heap = self.heap
+        if not heap:
+            return False
+        self.update_curr(task)
+        key = heap[0][0]
+        sched = task.sched
+        if not sched.rt_priority:
+            return key < task.vruntime
+        if key == -sched.rt_priority and sched.policy == SCHED_RR:
+            return task.usage.runtime - sched.slice_began >= RR_TIMESLICE_NS
+        return key < -sched.rt_priority
+
+    def put_back(self, task: Task) -> None:
+        """put_prev_task: `task` has to give way.  A real-time task that somebody more urgent displaced stays
+        in front of its equals."""
+        sched = task.sched
+        if sched.rt_priority and self.heap[0][0] < -sched.rt_priority:
+            self._arrivals += 1
+            heapq.heappush(self.heap, (-sched.rt_priority, -self._arrivals, task))
+        else:
+            self.add(task)
+
+    def yield_to_all(self, task: Task) -> None:
+        """sched_yield: `task`, which has the CPU, goes behind everybody who is ready now."""
+        self.update_curr(task)
+        if not task.sched.rt_priority:
+            task.vruntime = max(task.vruntime, max(key for key, _, _ in self.heap) + 1)
+
+    def place_child(self, parent: Task, child: Task) -> None:
+        """task_fork_fair: a new task starts where its parent is."""
+        self.update_curr(parent)
+        child.vruntime = parent.vruntime
+
+    def update_curr(self, task: Task) -> None:
+        """Charge `task` for the CPU it has had since the last time."""
+        now = self._cpu_ns()
+        delta = now - self.exec_start
+        self.exec_start = now
+        if self.guest_began:
+            wall = self._monotonic_ns()
+            self.user_ns += wall - self.guest_began
+            self.guest_began = wall
+        usage = task.usage
+        user = self.user_ns - usage.overdrawn
+        self.user_ns = 0
+        if user < 0:
+            usage.overdrawn = -user
+            user = 0
+        else:
+            usage.overdrawn = 0
+            if user > delta:
+                user = delta
+        usage.runtime += delta
+        usage.utime += user
+        group = task.signals.shared.usage
+        group.runtime += delta
+        group.utime += user
+        weight = task.sched.weight
+        if weight == NICE_0_WEIGHT:
+            task.vruntime = vruntime = task.vruntime + delta
+        elif weight:
+            task.vruntime = vruntime = task.vruntime + delta * NICE_0_WEIGHT // weight
+        else:
+            return
+        if vruntime > self.min_vruntime:
+            heap = self.heap
+            if heap and heap[0][0] < vruntime:
+                vruntime = heap[0][0]
+            if vruntime > self.min_vruntime:
+                self.min_vruntime = vruntime
+
+    def switched(self, task: Task, *, voluntary: bool) -> None:
+        """`task` leaves the CPU."""
+        self.switches += 1
+        group = task.signals.shared.usage
+        if voluntary:
+            task.usage.nvcsw += 1
+            group.nvcsw += 1
+        else:
+            task.usage.nivcsw += 1
+            group.nivcsw += 1
