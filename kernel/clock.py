@@ -1,11 +1,16 @@
 """The clocks of the machine (clock_gettime(2), time(7)).
 
-Every use of time in lxrun goes through one `Clock`, so that a run can be given a virtual one.
+Every use of time in lxrun goes through one `Clock`, so that a run can be given a virtual one.  Where the engine
+has a usable cycle counter, the clocks are computed from that (kernel/timekeeping.py), so that the guest can
+compute them too (kernel/vdso.py); elsewhere they are the host's.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+
+from kernel.timekeeping import Timekeeper
 
 NANOSECONDS = 1_000_000_000
 
@@ -20,25 +25,35 @@ _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock:
-    """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest."""
+    """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest.
 
-    __slots__ = ("_cpu_base", "realtime_offset")
+    `counter` reads the cycle counter that guests read, if the host's clocks may be computed from it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_cpu_base", "realtime_offset", "timekeeper")
+
+    def __init__(self, counter: Callable[[], int] | None = None) -> None:
         self.realtime_offset = 0
+        self.timekeeper = None if counter is None else Timekeeper(counter)
         # The interpreter's own start is not the guest's time.
         self._cpu_base = time.process_time_ns()
 
     def monotonic_ns(self) -> int:
         """CLOCK_MONOTONIC: since an arbitrary point, never set."""
-        return time.monotonic_ns()
+        keeper = self.timekeeper
+        return time.monotonic_ns() if keeper is None else keeper.monotonic_ns()
 
     def realtime_ns(self) -> int:
         """CLOCK_REALTIME: since 1970-01-01 00:00 UTC."""
-        return time.time_ns() + self.realtime_offset
+        keeper = self.timekeeper
+        host = time.time_ns() if keeper is None else keeper.monotonic_ns() + keeper.offs_real
+        return host + self.realtime_offset
 
     def boottime_ns(self) -> int:
         """CLOCK_BOOTTIME: since the host booted, suspended time included."""
+        keeper = self.timekeeper
+        if keeper is not None:
+            return keeper.monotonic_ns() + keeper.offs_boot
         return time.monotonic_ns() if _HOST_BOOTTIME is None else time.clock_gettime_ns(_HOST_BOOTTIME)
 
     def cpu_ns(self) -> int:
@@ -51,4 +66,6 @@ class Clock:
 
     def set_realtime(self, now_ns: int) -> None:
         """clock_settime(2): moves the guests' clock, not the host's."""
-        self.realtime_offset = now_ns - time.time_ns()
+        self.realtime_offset += now_ns - self.realtime_ns()
+        if self.timekeeper is not None:
+            self.timekeeper.updated()

@@ -25,6 +25,7 @@ from kernel.futex import FutexTable
 from kernel.sched import disarm
 from kernel.timers import Timers
 from kernel.uts import Uts
+from kernel.vdso import Vdso
 
 if TYPE_CHECKING:
     from kernel.fault import PageFaults
@@ -95,7 +96,6 @@ class Kernel:
         self.zero_frame = self.arena.alloc()
         self.committed = 0  # pages
         self.in_kernel = True
-        self.clock = Clock()
         self.entropy = Entropy()
         self.timers = Timers()
         self.futexes = FutexTable()
@@ -109,11 +109,13 @@ class Kernel:
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
+        self._vdso: Vdso | None = None
         self.tracers = tracers
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
             self.syscall = self._traced_syscall  # type: ignore[method-assign]
         self.cpu.attach(self.arena, self)
+        self.clock = Clock(self.cpu.counter)
         self.hwcap: int = arch.hwcap(self.cpu)  # AT_HWCAP; asked while no guest's registers are loaded
 
     # Entry points of the engine
@@ -193,6 +195,13 @@ class Kernel:
         pages = ShmemPages(self.arena)
         pages.resize(size)
         return pages
+
+    @property
+    def vdso(self) -> Vdso:
+        """The vDSO, made when the first program starts: by then the clock is calibrated."""
+        if self._vdso is None:
+            self._vdso = Vdso(self)
+        return self._vdso
 
     @property
     def shm(self) -> TmpFs:

@@ -104,10 +104,19 @@ class AddressSpace(PageFaults):
         at = bisect_right(self._starts, vma.start) - 1
         del self.vmas[at], self._starts[at]
 
+    def may_split(self, start: int, end: int) -> list[Vma]:
+        """`overlapping`.  Raises EINVAL if a boundary falls inside a mapping that is one for ever."""
+        found = self.overlapping(start, end)
+        if found:
+            first, last = found[0], found[-1]
+            if (first.special and first.start < start) or (last.special and last.end > end):
+                raise OSError(errno.EINVAL, "a special mapping cannot be split")
+        return found
+
     def _isolate(self, start: int, end: int) -> list[Vma]:
         """Split VMAs so that those overlapping [start, end) lie wholly inside it; returns them."""
         inside = []
-        for vma in self.overlapping(start, end):
+        for vma in self.may_split(start, end):
             if vma.start < start:
                 tail = vma.clone(start, vma.end)
                 vma.end = start
@@ -241,7 +250,7 @@ class AddressSpace(PageFaults):
             vma.offset = offset
         if len(self.vmas) >= MAX_MAP_COUNT:
             raise OSError(errno.ENOMEM, "too many mappings")
-        replaced = self.overlapping(address, address + size) if fixed else []
+        replaced = self.may_split(address, address + size) if fixed else []
         given_back = sum(min(v.end, vma.end) - max(v.start, vma.start) for v in replaced)
         self._charge(vma, size, given_back)
         if replaced:
@@ -254,6 +263,16 @@ class AddressSpace(PageFaults):
         if populate or self.locked_future:
             self.populate(address, size)
         return address
+
+    def map_special(
+        self, address: int, size: int, prot: int, may: int, pages: FilePages, name: bytes, *, pfnmap: bool = False
+    ) -> None:
+        """_install_special_mapping: private pages of the kernel's own, in free space."""
+        self.map(address, size, prot, pages=pages, may=may, name=name, noreplace=True)
+        vma = self.find(address)
+        assert vma is not None
+        vma.special = True
+        vma.pfnmap = vma.dontdump = pfnmap
 
     def _place(self, hint: int, size: int) -> int:
         if hint:
@@ -370,6 +389,9 @@ class AddressSpace(PageFaults):
             raise failure
 
     def _protect_covered(self, start: int, end: int, prot: int) -> None:
+        # What stays as it is need not be split; so is it for a part of a special mapping.
+        if all(vma.prot == prot for vma in self.overlapping(start, end)):
+            return
         for vma in self._isolate(start, end):
             if vma.prot == prot:
                 continue
@@ -411,6 +433,8 @@ class AddressSpace(PageFaults):
     def set_flag(self, start: int, size: int, name: str, value: bool) -> None:
         """Set a boolean of every VMA in a range, splitting and joining as needed; holes are skipped."""
         end = start + page_up(size)
+        if all(getattr(vma, name) == value for vma in self.overlapping(start, end)):
+            return
         for vma in self._isolate(start, end):
             setattr(vma, name, value)
         self._rejoin(start, end)
@@ -418,6 +442,8 @@ class AddressSpace(PageFaults):
     def populate(self, start: int, size: int) -> None:
         """MAP_POPULATE, mlock: fault every page in; what cannot be is left out."""
         for vma in self.overlapping(start, start + size):
+            if vma.pfnmap:
+                continue
             access = WRITE if vma.prot & WRITE and not vma.shared else vma.perms & 5 or WRITE
             if not vma.perms & access:
                 continue

@@ -39,7 +39,7 @@ def vma_name(mm: AddressSpace, vma: Vma) -> bytes:
     """The last column of maps; empty for plain anonymous memory."""
     if vma.file is not None:
         return file_name(vma.file).replace(b"\n", b"\\012")
-    if vma.pages is not None:
+    if vma.pages is not None and not vma.special:
         return b"/dev/zero (deleted)"
     if vma.start <= mm.stack_start <= vma.end:
         return b"[stack]"
@@ -56,7 +56,7 @@ def maps_line(mm: AddressSpace, vma: Vma) -> bytes:
         st = vma.file.stat()
         major, minor = device_numbers(st.st_dev)
         ino, offset = st.st_ino, vma.offset
-    elif vma.pages is not None:
+    elif vma.pages is not None and not vma.special:
         # Shared anonymous memory is a file of the kernel's own tmpfs; each needs a number of its own.
         minor, ino, offset = 1, (vma.start - vma.offset) >> PAGE_SHIFT & 0xFFFFFF, vma.offset
     flags = (
@@ -101,7 +101,7 @@ class Resident:
 
 def _is_shmem(vma: Vma) -> bool:
     if vma.file is None:
-        return vma.pages is not None
+        return vma.pages is not None and not vma.special
     try:
         return vma.file.node.statfs().f_type == _TMPFS_MAGIC
     except OSError:
@@ -111,6 +111,8 @@ def _is_shmem(vma: Vma) -> bool:
 def resident(mm: AddressSpace, vma: Vma, present: list[int]) -> Resident:
     """The resident pages of `vma`; `present` is the sorted list of the page numbers in `mm.pages`."""
     found = Resident()
+    if vma.pfnmap:
+        return found
     refs = mm.arena.refs
     cached = vma.pages.pages if vma.pages is not None else {}
     dirty_pages = vma.pages.dirty if vma.pages is not None else ()
@@ -207,8 +209,11 @@ def vm_flags(vma: Vma) -> str:
         (may & EXEC, "me"),
         (vma.shared, "ms"),
         (vma.growsdown, "gd"),
+        (vma.pfnmap, "pf"),
         (vma.locked, "lo"),
+        (vma.pfnmap, "io"),
         (vma.dontcopy, "dc"),
+        (vma.special, "de"),
         (vma.charged, "ac"),
         (vma.noreserve, "nr"),
         (vma.wipeonfork, "wf"),

@@ -58,7 +58,7 @@ class MemFile(File):
         """Bytes within one page, None if nothing is mapped there."""
         mm = self.task.mm
         vma = mm.find(address)
-        if vma is None:
+        if vma is None or vma.pfnmap:
             return None
         if vma.prot & READ:
             try:

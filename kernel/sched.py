@@ -237,6 +237,7 @@ def _idle(kernel: Kernel) -> None:
     if timer is not None:
         timeout = min(max(0, timer - kernel.clock.monotonic_ns()), LONGEST_SLEEP)
     _poll_host(kernel, timeout)
+    kernel.clock.monotonic_ns()  # so that the vDSO is good for another while
 
 
 def _poll_host(kernel: Kernel, timeout: int | None) -> None:
