@@ -11,8 +11,8 @@ Those numbers hold for a stretch of the counter.  At its end, or when the kernel
 half, `advance` measures the counter against the host's CLOCK_MONOTONIC and begins another:
 
 - It begins where the host's clock is, or where the old stretch has got to, whichever is later: so time never
-  goes back, whatever the host does, and never stands still.  A clock that is ahead of the host's is slowed
-  down such that the two meet at the end of the stretch.
+  goes back, whatever the host does.  A clock that is ahead of the host's is slowed down such that the two meet
+  at the end of the stretch, but at most to half its speed.
 - Its rate is that between now and a sample some stretches ago, so it follows the host's clock when that is
   disciplined.  Both samples are uncertain by half the time it took to take them (0.1 microseconds); the stretch is
   so short that what comes of it stays below TOLERANCE_NS.  So the first one, after some milliseconds of
@@ -58,8 +58,8 @@ class Timekeeper:
     """
 
     __slots__ = (
-        "_counter", "_half", "_host_ns", "_samples", "base", "cycle_last", "max_cycles", "mult", "offs_boot",
-        "offs_real", "updated",
+        "_counter", "_half", "_host_ns", "_rate", "_samples", "base", "cycle_last", "max_cycles", "mult",
+        "offs_boot", "offs_real", "updated",
     )  # fmt: skip
 
     def __init__(self, counter: Callable[[], int], host_ns: Callable[[], int] = time.monotonic_ns) -> None:
@@ -67,6 +67,7 @@ class Timekeeper:
         self._host_ns = host_ns
         self.cycle_last = self.base = self.mult = self.max_cycles = 0
         self._half = -1  # from here on the kernel begins a new stretch
+        self._rate = 0  # as measured, in units of `mult`
         self.offs_real = self.offs_boot = 0
         self.updated: Callable[[], None] = _nothing
         self._samples = deque([self._sample()], SAMPLES)
@@ -82,8 +83,10 @@ class Timekeeper:
     def advance(self) -> int:
         """timekeeping_advance: begin a new stretch, now; CLOCK_MONOTONIC at its beginning."""
         sample = self._sample()
-        # Nobody can have read a later time than this one.
-        passed = min(max(sample.cycles - self.cycle_last, 0), self.max_cycles)
+        passed = sample.cycles - self.cycle_last
+        if not 0 <= passed <= self.max_cycles:
+            # Nobody goes further than that.  How far they went before the counter was reset, who knows.
+            passed = self.max_cycles
         reached = self.base + (passed * self.mult >> SHIFT)
         self.base = base = max(reached, sample.ns)
         self.cycle_last = sample.cycles
@@ -98,17 +101,20 @@ class Timekeeper:
         first = samples[0]
         cycles, ns = sample.cycles - first.cycles, sample.ns - first.ns
         self.max_cycles, self._half = 0, -1
-        if cycles <= 0 or ns <= 0:  # the counter was reset: the host slept, or is another one now
+        rate = (ns << SHIFT) // cycles if cycles > 0 else 0
+        if rate <= 0 or self._rate and 100 * abs(rate - self._rate) > self._rate:
+            # The counter was reset, or one of the two went on without the other: the host slept.
+            self._rate = 0
             samples.clear()
             samples.append(sample)
             return
         doubt = (sample.width + first.width) // 2
-        length = min(TOLERANCE_NS * cycles // max(doubt, 1), LONGEST_NS * cycles // ns)
-        if length * ns < SHORTEST_NS * cycles:
+        length = min(TOLERANCE_NS * cycles // max(doubt, 1), (LONGEST_NS << SHIFT) // rate)
+        if length * rate >> SHIFT < SHORTEST_NS:
             return
         samples.append(sample)
-        mult = (ns << SHIFT) // cycles
-        self.mult = mult - mult * ahead // max(length * mult >> SHIFT, 2 * ahead)
+        self._rate = rate
+        self.mult = rate - rate * ahead // max(length * rate >> SHIFT, 2 * ahead)
         self.max_cycles = length
         self._half = length // 2
 
