@@ -102,7 +102,7 @@ class Timekeeper:
         cycles, ns = sample.cycles - first.cycles, sample.ns - first.ns
         self.max_cycles, self._half = 0, -1
         rate = (ns << SHIFT) // cycles if cycles > 0 else 0
-        if rate <= 0 or self._rate and 100 * abs(rate - self._rate) > self._rate:
+        if rate <= 0 or (self._rate and 100 * abs(rate - self._rate) > self._rate):
             # The counter was reset, or one of the two went on without the other: the host slept.
             self._rate = 0
             samples.clear()
