@@ -255,7 +255,8 @@ def test_c_libraries_use_it(tmp_path: Path, library: str) -> None:
         require("gcc", "gcc")
         binary = compile_program(source, *(["-static"] if library == "glibc-static" else []), command=["gcc"])
     made = calls(binary)
-    assert made == [] if counted else len(made) == 22
+    # The first stretch of the counter may be over already
+    assert len(made) < 4 if counted else len(made) == 22
 
 
 SETTER = r"""
