@@ -176,6 +176,11 @@ class Kernel:
         if self.current is not None and self.current.mm is mm:
             self.cpu.flush()
 
+    def reload(self, mm: PageFaults) -> None:
+        """`mm` has another page table."""
+        if self.current is not None and self.current.mm is mm:
+            self.cpu.set_page_table(mm.pages)
+
     def commit(self, pages: int) -> None:
         """Reserve memory (negative: give it back).  Raises OSError(ENOMEM)."""
         if pages > 0:

@@ -1,6 +1,6 @@
 """Address spaces: Linux's ``struct mm_struct``, its VMAs, page table, page faults and brk.
 
-The page table is a dict the engine reads directly (emu.engine.PageTable).  Entries appear on demand
+The page table (kernel/pagetable.py) is a dict the engine reads directly.  Entries appear on demand
 in `fault`; whenever one that the engine may have cached goes away or loses a permission, the engine
 is told to forget its translations.  Private pages share frames with the page cache, the zero page or
 (after fork) other address spaces, without write permission, until the first write copies them.
@@ -44,7 +44,6 @@ class AddressSpace(PageFaults):
         self.rlimits = rlimits
         self.task_size: int = kernel.arch.TASK_SIZE
         self.mmap_base: int = kernel.arch.MMAP_BASE
-        self.pages: dict[int, int] = {}
         self.vmas: list[Vma] = []
         self._starts: list[int] = []  # the same list's start addresses, for bisection
         self.brk_start = 0
@@ -334,9 +333,10 @@ class AddressSpace(PageFaults):
 
     def drop_range(self, start: int, end: int) -> None:
         """Forget the pages of a range (zap_page_range)."""
-        pages, drop = self.pages, self.arena.drop
-        self.peak_pages = max(self.peak_pages, len(pages))
+        self.peak_pages = max(self.peak_pages, self.present())
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
+        self.thaw(first, last)
+        pages, drop = self.pages, self.arena.drop
         numbers: Iterable[int]
         if last - first <= 2 * len(pages):
             numbers = range(last - 1, first - 1, -1)
@@ -409,9 +409,10 @@ class AddressSpace(PageFaults):
 
         Write permission is never added here: the fault that asks for it knows whether to copy.
         """
+        first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
+        self.thaw(first, last)
         pages = self.pages
         perms = vma.perms
-        first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
         numbers = range(first, last) if last - first <= 2 * len(pages) else [n for n in pages if first <= n < last]
         flush = False
         for number in numbers:
@@ -466,6 +467,7 @@ class AddressSpace(PageFaults):
         shift = (new - old) >> PAGE_SHIFT
         first = old >> PAGE_SHIFT
         count = min(old_size, new_size) >> PAGE_SHIFT
+        self.thaw(first, first + count)
         numbers = (
             range(first, first + count) if count <= 2 * len(pages) else [n for n in pages if first <= n < first + count]
         )
@@ -571,7 +573,9 @@ class AddressSpace(PageFaults):
         new.total = self.total
         for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start"):
             setattr(new, name, getattr(self, name))
-        new.pages.update({number: entry & ~WRITE for number, entry in self.pages.items()})
+        if (self.frozen is not None or self.is_large()) and self.freeze(self._not_for_a_child()):
+            self.kernel.reload(self)
+        self.share(new)
         for vma in self.vmas:
             if vma.dontcopy:
                 new._forget(vma)
@@ -597,6 +601,18 @@ class AddressSpace(PageFaults):
             new.exe_file.node.deny_write_access()
         return new
 
+    def _not_for_a_child(self) -> dict[int, int]:
+        """Entries that a fork leaves out, or finds again in a file."""
+        found: dict[int, int] = {}
+        for vma in self.vmas:
+            if vma.shared or vma.dontcopy or vma.wipeonfork:
+                first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
+                self.thaw(first, last)
+                pages = self.pages
+                numbers = range(first, last) if last - first <= len(pages) else [n for n in pages if first <= n < last]
+                found.update({number: pages[number] for number in numbers if number in pages})
+        return found
+
     def _forget(self, vma: Vma, *, uncharge: bool = True) -> None:
         """A fork leaves a mapping out, or at least its pages."""
         for number in [n for n in self.pages if vma.start >> PAGE_SHIFT <= n < vma.end >> PAGE_SHIFT]:
@@ -618,11 +634,8 @@ class AddressSpace(PageFaults):
         self.vmas.clear()
         self._starts.clear()
         self.stack_vma = None
-        self.peak_pages = max(self.peak_pages, len(self.pages))
-        drop = self.arena.drop
-        for entry in self.pages.values():
-            drop(entry & PAGE_MASK)
-        self.pages.clear()
+        self.peak_pages = max(self.peak_pages, self.present())
+        self.drop_all()
         self.kernel.flush(self)
 
 

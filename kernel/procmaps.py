@@ -11,6 +11,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ, WRITE
+from kernel.pagetable import END
 
 if TYPE_CHECKING:
     from kernel.mm import AddressSpace
@@ -108,6 +109,12 @@ def _is_shmem(vma: Vma) -> bool:
         return False
 
 
+def present_pages(mm: AddressSpace) -> list[int]:
+    """The page numbers in the page table, in order."""
+    mm.thaw(0, END)
+    return sorted(mm.pages)
+
+
 def resident(mm: AddressSpace, vma: Vma, present: list[int]) -> Resident:
     """The resident pages of `vma`; `present` is the sorted list of the page numbers in `mm.pages`."""
     found = Resident()
@@ -157,7 +164,7 @@ def resident(mm: AddressSpace, vma: Vma, present: list[int]) -> Resident:
 
 def total_resident(mm: AddressSpace) -> Resident:
     """Resident memory of the whole address space."""
-    present = sorted(mm.pages)
+    present = present_pages(mm)
     total = Resident()
     for vma in mm.vmas:
         total.add(resident(mm, vma, present))
@@ -224,7 +231,7 @@ def vm_flags(vma: Vma) -> str:
 
 def smaps(mm: AddressSpace) -> bytes:
     """/proc/PID/smaps."""
-    present = sorted(mm.pages)
+    present = present_pages(mm)
     parts = []
     for vma in mm.vmas:
         text = (

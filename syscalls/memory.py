@@ -340,6 +340,7 @@ def sys_mincore(t: Task, addr: Ptr, length: ULong, vec: Ptr) -> Result:
     first, count = addr >> PAGE_SHIFT, page_up(length) >> PAGE_SHIFT
     for done in range(0, count, PAGE_SIZE):
         out = bytearray()
+        mm.thaw(first + done, first + min(count, done + PAGE_SIZE))
         for number in range(first + done, first + min(count, done + PAGE_SIZE)):
             vma = mm.find(number << PAGE_SHIFT)
             if vma is None:
