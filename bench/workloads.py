@@ -112,6 +112,7 @@ def workloads(work: Path) -> list[Workload]:
         Workload("pidigits", "python3, 4,000 digits of pi", ["/usr/bin/python3", "-S", "-c", PIDIGITS], compute),
         Workload("chase", "8 M pointers through 128 MB", [str(work / "chase")], (ratio(2.5, NATIVE),)),
         per_call("getpid", "`getpid`", "getpid", 300_000, 4),
+        per_call("time", "`clock_gettime`, vDSO", "time", 3_000_000, 0.5),
         per_call("pipe", "1-byte write and read, pipe", "pipe", 100_000, 12),
         per_call("file", "1-byte write and read, file", "file", 100_000, 12),
         Workload(

@@ -7,7 +7,7 @@ knows Unicorn or any guest architecture.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from enum import IntEnum
 from typing import Protocol
 
@@ -59,6 +59,7 @@ class Cpu(Protocol):
     slices: int
     flushes: int
     kicked: bool  # a kick has not been served yet
+    counter: Callable[[], int] | None  # what the guest's cycle counter reads, if that tells the time
 
     def run(self) -> Exit:
         """Run guest instructions until something happens."""

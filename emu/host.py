@@ -16,6 +16,18 @@ PORTABLE = os.environ.get("LXRUN_HOST") == "portable"
 _MADV_REMOVE = getattr(mmap, "MADV_REMOVE", None)
 
 
+def keeps_time_by(clocksource: bytes) -> bool:
+    """Whether the host's kernel itself tells the time by this counter of the processor: it has found then that
+    it is constant, never stops, and is the same on all processors."""
+    if PORTABLE:
+        return False
+    try:
+        with open("/sys/devices/system/clocksource/clocksource0/current_clocksource", "rb", buffering=0) as file:
+            return file.read() == clocksource + b"\n"
+    except OSError:
+        return False
+
+
 class SparseMemory:
     """A mapping of `size` bytes that costs nothing until touched."""
 

@@ -29,7 +29,8 @@ MAX_FILE_SIZE = (1 << 63) - PAGE_SIZE
 # linux/auxvec.h
 AT_NULL, AT_PHDR, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY = 0, 3, 4, 5, 6, 7, 8, 9
 AT_UID, AT_EUID, AT_GID, AT_EGID, AT_PLATFORM, AT_HWCAP, AT_CLKTCK, AT_SECURE = 11, 12, 13, 14, 15, 16, 17, 23
-AT_RANDOM, AT_HWCAP2, AT_RSEQ_FEATURE_SIZE, AT_RSEQ_ALIGN, AT_EXECFN, AT_MINSIGSTKSZ = 25, 26, 27, 28, 31, 51
+AT_RANDOM, AT_HWCAP2, AT_RSEQ_FEATURE_SIZE, AT_RSEQ_ALIGN, AT_EXECFN = 25, 26, 27, 28, 31
+AT_SYSINFO_EHDR, AT_MINSIGSTKSZ = 33, 51
 RSEQ_FEATURE_SIZE, RSEQ_ALIGN = 28, 32  # struct rseq up to mm_cid
 
 
@@ -40,6 +41,7 @@ class Loaded(NamedTuple):
     entry: int  # of the program itself: AT_ENTRY
     base: int  # AT_BASE: the interpreter's load bias, 0 without one
     phdr: int  # AT_PHDR
+    vdso: int  # AT_SYSINFO_EHDR
 
 
 def _unloadable(reason: str, number: int = errno.EINVAL) -> OSError:
@@ -85,7 +87,7 @@ def load_binary(mm: AddressSpace, file: File, image: Image, interp: tuple[File, 
     for segment in image.segments:
         if segment.offset <= image.phoff < segment.offset + segment.filesz:
             phdr = image.phoff - segment.offset + segment.vaddr
-    return Loaded(start, entry, base & WORD, phdr + bias & WORD)
+    return Loaded(start, entry, base & WORD, phdr + bias & WORD, mm.kernel.vdso.map(mm))
 
 
 def _map_program(mm: AddressSpace, file: File, image: Image, has_interp: bool) -> tuple[int, int]:
@@ -208,7 +210,7 @@ class NewStack:
         "sp", "top",
     )  # fmt: skip
 
-    VECTOR_SIZE = 22 * 16  # bytes of the auxiliary vector
+    VECTOR_SIZE = 23 * 16  # bytes of the auxiliary vector
 
     def __init__(self, top: int, platform: bytes, execfn: bytes, argv: list[bytes], envp: list[bytes]) -> None:
         args = b"".join([arg + b"\0" for arg in argv])
@@ -246,7 +248,8 @@ class NewStack:
         """Write everything; the auxiliary vector as /proc/PID/auxv shows it."""
         arch = t.kernel.arch
         vector = pack(
-            "<44Q",
+            "<46Q",
+            AT_SYSINFO_EHDR, loaded.vdso,
             AT_MINSIGSTKSZ, arch.MINSIGSTKSZ,
             AT_HWCAP, t.kernel.hwcap,
             AT_PAGESZ, PAGE_SIZE,

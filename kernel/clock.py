@@ -1,6 +1,8 @@
 """The clocks of the machine (clock_gettime(2), time(7)).
 
-Every use of time in lxrun goes through one `Clock`, so that a run can be given a virtual one.
+Every use of time in lxrun goes through one `Clock`, so that a run can be given a virtual one.  Where the engine
+has a usable cycle counter, the clocks are computed from that (kernel/timekeeping.py), so that the guest can
+compute them too (kernel/vdso.py); elsewhere they are the host's.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from kernel.timekeeping import Timekeeper
 from vfs.wait import WaitQueue
 
 NANOSECONDS = 1_000_000_000
@@ -23,25 +26,37 @@ _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock:
-    """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest."""
+    """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest.
 
-    __slots__ = ("_cpu_base", "monotonic_ns", "realtime_offset", "was_set")
 
-    def __init__(self) -> None:
+    __slots__ = ("_cpu_base", "elapsed_ns", "realtime_offset", "timekeeper", "was_set")
+
+    def __init__(self, counter: Callable[[], int] | None = None) -> None:
         self.realtime_offset = 0
         self.was_set = WaitQueue()  # woken when CLOCK_REALTIME jumps (clock_was_set)
-        # CLOCK_MONOTONIC: since an arbitrary point, never set.  Read on every entry into guest code, so
-        # without a frame of its own.
-        self.monotonic_ns: Callable[[], int] = time.monotonic_ns
+        self.timekeeper = None if counter is None else Timekeeper(counter)
+        # For measuring how long something takes; read on every entry into guest code, so without a frame of
+        # its own.
+        self.elapsed_ns: Callable[[], int] = time.monotonic_ns
         # The interpreter's own start is not the guest's time.
         self._cpu_base = time.process_time_ns()
 
+    def monotonic_ns(self) -> int:
+        """CLOCK_MONOTONIC: since an arbitrary point, never set."""
+        keeper = self.timekeeper
+        return time.monotonic_ns() if keeper is None else keeper.monotonic_ns()
+
     def realtime_ns(self) -> int:
         """CLOCK_REALTIME: since 1970-01-01 00:00 UTC."""
-        return time.time_ns() + self.realtime_offset
+        keeper = self.timekeeper
+        host = time.time_ns() if keeper is None else keeper.monotonic_ns() + keeper.offs_real
+        return host + self.realtime_offset
 
     def boottime_ns(self) -> int:
         """CLOCK_BOOTTIME: since the host booted, suspended time included."""
+        keeper = self.timekeeper
+        if keeper is not None:
+            return keeper.monotonic_ns() + keeper.offs_boot
         return time.monotonic_ns() if _HOST_BOOTTIME is None else time.clock_gettime_ns(_HOST_BOOTTIME)
 
     def cpu_ns(self) -> int:
@@ -50,5 +65,7 @@ class Clock:
 
     def set_realtime(self, now_ns: int) -> None:
         """clock_settime(2): moves the guests' clock, not the host's."""
-        self.realtime_offset = now_ns - time.time_ns()
+        self.realtime_offset += now_ns - self.realtime_ns()
+        if self.timekeeper is not None:
+            self.timekeeper.updated()
         self.was_set.wake()

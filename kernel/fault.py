@@ -12,7 +12,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, WRITE
-from kernel.uaccess import UserMemory
+from kernel.pagetable import THAW_SHIFT, PageTable
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
@@ -25,13 +25,14 @@ _FAULT_AROUND = 16  # pages of a file mapped at one fault
 NOT_MAPPED, NOT_ALLOWED, BEYOND_FILE, OUT_OF_MEMORY = range(4)
 
 
-class PageFaults(UserMemory):
+class PageFaults(PageTable):
     """The part of an address space that answers faults, the guest's and the kernel's own."""
 
     kernel: Kernel
     vmas: list[Vma]
 
     def __init__(self) -> None:
+        super().__init__()
         self.refusal = NOT_MAPPED
         self.minor_faults = 0
         self.major_faults = 0
@@ -58,6 +59,8 @@ class PageFaults(UserMemory):
             self.refusal = NOT_ALLOWED
             return 0
         number = address >> PAGE_SHIFT
+        if self.frozen is not None:
+            self.thaw_block(number >> THAW_SHIFT)
         entry = self.pages.get(number, 0)
         try:
             if entry:

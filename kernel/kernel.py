@@ -26,6 +26,7 @@ from kernel.sched import disarm
 from kernel.task import NO_RESULT, Interrupted
 from kernel.timers import Timer, Timers
 from kernel.uts import Uts
+from kernel.vdso import Vdso
 
 if TYPE_CHECKING:
     from kernel.fault import PageFaults
@@ -95,7 +96,6 @@ class Kernel:
         self.zero_frame = self.arena.alloc()
         self.committed = 0  # pages
         self.in_kernel = True
-        self.clock = Clock()
         self.entropy = Entropy()
         self.timers = Timers()
         self.timers.armed = self._deadline_changed
@@ -120,11 +120,13 @@ class Kernel:
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
+        self._vdso: Vdso | None = None
         self.tracers = tracers
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
             self.syscall = self._traced_syscall  # type: ignore[method-assign]
         self.cpu.attach(self.arena, self)
+        self.clock = Clock(self.cpu.counter)
         self.hwcap: int = arch.hwcap(self.cpu)  # AT_HWCAP; asked while no guest's registers are loaded
 
     # Entry points of the engine
@@ -138,11 +140,11 @@ class Kernel:
         self.untimed_traps = untimed = self.untimed_traps - 1
         if not untimed:
             self.untimed_traps = _TIMED + 1
-            began = self.clock.monotonic_ns()
+            began = self.clock.elapsed_ns()
             try:
                 return Kernel.syscall(self)
             finally:
-                self.run_queue.user_ns -= _TIMED * (self.clock.monotonic_ns() - began)
+                self.run_queue.user_ns -= _TIMED * (self.clock.elapsed_ns() - began)
         task = self.current
         block = self.cpu.call
         try:
@@ -185,11 +187,11 @@ class Kernel:
     def page_fault(self, address: int, access: int) -> int:
         """A miss in the engine's TLB that the page table does not answer."""
         self.in_kernel = False
-        began = self.clock.monotonic_ns()
+        began = self.clock.elapsed_ns()
         try:
             return self.current.mm.fault(address, access)
         finally:
-            self.run_queue.user_ns -= self.clock.monotonic_ns() - began
+            self.run_queue.user_ns -= self.clock.elapsed_ns() - began
             self.in_kernel = True
 
     def count_fault(self, *, major: bool = False) -> None:
@@ -208,6 +210,11 @@ class Kernel:
         """`mm` lost translations the engine may hold."""
         if self.current is not None and self.current.mm is mm:
             self.cpu.flush()
+
+    def reload(self, mm: PageFaults) -> None:
+        """`mm` has another page table."""
+        if self.current is not None and self.current.mm is mm:
+            self.cpu.set_page_table(mm.pages)
 
     def commit(self, pages: int) -> None:
         """Reserve memory (negative: give it back).  Raises OSError(ENOMEM)."""
@@ -228,6 +235,13 @@ class Kernel:
         pages = ShmemPages(self.arena)
         pages.resize(size)
         return pages
+
+    @property
+    def vdso(self) -> Vdso:
+        """The vDSO, made when the first program starts: by then the clock is calibrated."""
+        if self._vdso is None:
+            self._vdso = Vdso(self)
+        return self._vdso
 
     @property
     def shm(self) -> TmpFs:

@@ -1,6 +1,6 @@
 """Address spaces: Linux's ``struct mm_struct``, its VMAs, page table, page faults and brk.
 
-The page table is a dict the engine reads directly (emu.engine.PageTable).  Entries appear on demand
+The page table (kernel/pagetable.py) is a dict the engine reads directly.  Entries appear on demand
 in `fault`; whenever one that the engine may have cached goes away or loses a permission, the engine
 is told to forget its translations.  Private pages share frames with the page cache, the zero page or
 (after fork) other address spaces, without write permission, until the first write copies them.
@@ -44,7 +44,6 @@ class AddressSpace(PageFaults):
         self.rlimits = rlimits
         self.task_size: int = kernel.arch.TASK_SIZE
         self.mmap_base: int = kernel.arch.MMAP_BASE
-        self.pages: dict[int, int] = {}
         self.vmas: list[Vma] = []
         self._starts: list[int] = []  # the same list's start addresses, for bisection
         self.brk_start = 0
@@ -105,10 +104,19 @@ class AddressSpace(PageFaults):
         at = bisect_right(self._starts, vma.start) - 1
         del self.vmas[at], self._starts[at]
 
+    def may_split(self, start: int, end: int) -> list[Vma]:
+        """`overlapping`.  Raises EINVAL if a boundary falls inside a mapping that is one for ever."""
+        found = self.overlapping(start, end)
+        if found:
+            first, last = found[0], found[-1]
+            if (first.special and first.start < start) or (last.special and last.end > end):
+                raise OSError(errno.EINVAL, "a special mapping cannot be split")
+        return found
+
     def _isolate(self, start: int, end: int) -> list[Vma]:
         """Split VMAs so that those overlapping [start, end) lie wholly inside it; returns them."""
         inside = []
-        for vma in self.overlapping(start, end):
+        for vma in self.may_split(start, end):
             if vma.start < start:
                 tail = vma.clone(start, vma.end)
                 vma.end = start
@@ -240,7 +248,7 @@ class AddressSpace(PageFaults):
             vma.offset = offset
         if len(self.vmas) >= MAX_MAP_COUNT:
             raise OSError(errno.ENOMEM, "too many mappings")
-        replaced = self.overlapping(address, address + size) if fixed else []
+        replaced = self.may_split(address, address + size) if fixed else []
         given_back = sum(min(v.end, vma.end) - max(v.start, vma.start) for v in replaced)
         self._charge(vma, size, given_back)
         if replaced:
@@ -253,6 +261,16 @@ class AddressSpace(PageFaults):
         if populate or self.locked_future:
             self.populate(address, size)
         return address
+
+    def map_special(
+        self, address: int, size: int, prot: int, may: int, pages: FilePages, name: bytes, *, pfnmap: bool = False
+    ) -> None:
+        """_install_special_mapping: private pages of the kernel's own, in free space."""
+        self.map(address, size, prot, pages=pages, may=may, name=name, noreplace=True)
+        vma = self.find(address)
+        assert vma is not None
+        vma.special = True
+        vma.pfnmap = vma.dontdump = pfnmap
 
     def _place(self, hint: int, size: int) -> int:
         if hint:
@@ -314,9 +332,10 @@ class AddressSpace(PageFaults):
 
     def drop_range(self, start: int, end: int) -> None:
         """Forget the pages of a range (zap_page_range)."""
-        pages, drop = self.pages, self.arena.drop
-        self.peak_pages = max(self.peak_pages, len(pages))
+        self.peak_pages = max(self.peak_pages, self.present())
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
+        self.thaw(first, last)
+        pages, drop = self.pages, self.arena.drop
         numbers: Iterable[int]
         if last - first <= 2 * len(pages):
             numbers = range(last - 1, first - 1, -1)
@@ -369,6 +388,9 @@ class AddressSpace(PageFaults):
             raise failure
 
     def _protect_covered(self, start: int, end: int, prot: int) -> None:
+        # What stays as it is need not be split; so is it for a part of a special mapping.
+        if all(vma.prot == prot for vma in self.overlapping(start, end)):
+            return
         for vma in self._isolate(start, end):
             if vma.prot == prot:
                 continue
@@ -386,9 +408,10 @@ class AddressSpace(PageFaults):
 
         Write permission is never added here: the fault that asks for it knows whether to copy.
         """
+        first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
+        self.thaw(first, last)
         pages = self.pages
         perms = vma.perms
-        first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
         numbers = range(first, last) if last - first <= 2 * len(pages) else [n for n in pages if first <= n < last]
         flush = False
         for number in numbers:
@@ -410,6 +433,8 @@ class AddressSpace(PageFaults):
     def set_flag(self, start: int, size: int, name: str, value: bool) -> None:
         """Set a boolean of every VMA in a range, splitting and joining as needed; holes are skipped."""
         end = start + page_up(size)
+        if all(getattr(vma, name) == value for vma in self.overlapping(start, end)):
+            return
         for vma in self._isolate(start, end):
             setattr(vma, name, value)
         self._rejoin(start, end)
@@ -417,6 +442,8 @@ class AddressSpace(PageFaults):
     def populate(self, start: int, size: int) -> None:
         """MAP_POPULATE, mlock: fault every page in; what cannot be is left out."""
         for vma in self.overlapping(start, start + size):
+            if vma.pfnmap:
+                continue
             access = WRITE if vma.prot & WRITE and not vma.shared else vma.perms & 5 or WRITE
             if not vma.perms & access:
                 continue
@@ -439,6 +466,7 @@ class AddressSpace(PageFaults):
         shift = (new - old) >> PAGE_SHIFT
         first = old >> PAGE_SHIFT
         count = min(old_size, new_size) >> PAGE_SHIFT
+        self.thaw(first, first + count)
         numbers = (
             range(first, first + count) if count <= 2 * len(pages) else [n for n in pages if first <= n < first + count]
         )
@@ -544,7 +572,9 @@ class AddressSpace(PageFaults):
         new.total = self.total
         for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start", "dumpable"):
             setattr(new, name, getattr(self, name))
-        new.pages.update({number: entry & ~WRITE for number, entry in self.pages.items()})
+        if (self.frozen is not None or self.is_large()) and self.freeze(self._not_for_a_child()):
+            self.kernel.reload(self)
+        self.share(new)
         for vma in self.vmas:
             if vma.dontcopy:
                 new._forget(vma)
@@ -570,6 +600,18 @@ class AddressSpace(PageFaults):
             new.exe_file.node.deny_write_access()
         return new
 
+    def _not_for_a_child(self) -> dict[int, int]:
+        """Entries that a fork leaves out, or finds again in a file."""
+        found: dict[int, int] = {}
+        for vma in self.vmas:
+            if vma.shared or vma.dontcopy or vma.wipeonfork:
+                first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
+                self.thaw(first, last)
+                pages = self.pages
+                numbers = range(first, last) if last - first <= len(pages) else [n for n in pages if first <= n < last]
+                found.update({number: pages[number] for number in numbers if number in pages})
+        return found
+
     def _forget(self, vma: Vma, *, uncharge: bool = True) -> None:
         """A fork leaves a mapping out, or at least its pages."""
         for number in [n for n in self.pages if vma.start >> PAGE_SHIFT <= n < vma.end >> PAGE_SHIFT]:
@@ -589,11 +631,8 @@ class AddressSpace(PageFaults):
         self.vmas.clear()
         self._starts.clear()
         self.stack_vma = None
-        self.peak_pages = max(self.peak_pages, len(self.pages))
-        drop = self.arena.drop
-        for entry in self.pages.values():
-            drop(entry & PAGE_MASK)
-        self.pages.clear()
+        self.peak_pages = max(self.peak_pages, self.present())
+        self.drop_all()
         self.kernel.flush(self)
 
 

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ, WRITE
+from kernel.pagetable import END
 
 if TYPE_CHECKING:
     from kernel.mm import AddressSpace
@@ -39,7 +40,7 @@ def vma_name(mm: AddressSpace, vma: Vma) -> bytes:
     """The last column of maps; empty for plain anonymous memory."""
     if vma.file is not None:
         return file_name(vma.file).replace(b"\n", b"\\012")
-    if vma.pages is not None:
+    if vma.pages is not None and not vma.special:
         return b"/dev/zero (deleted)"
     if vma.start <= mm.stack_start <= vma.end:
         return b"[stack]"
@@ -56,7 +57,7 @@ def maps_line(mm: AddressSpace, vma: Vma) -> bytes:
         st = vma.file.stat()
         major, minor = device_numbers(st.st_dev)
         ino, offset = st.st_ino, vma.offset
-    elif vma.pages is not None:
+    elif vma.pages is not None and not vma.special:
         # Shared anonymous memory is a file of the kernel's own tmpfs; each needs a number of its own.
         minor, ino, offset = 1, (vma.start - vma.offset) >> PAGE_SHIFT & 0xFFFFFF, vma.offset
     flags = (
@@ -101,16 +102,24 @@ class Resident:
 
 def _is_shmem(vma: Vma) -> bool:
     if vma.file is None:
-        return vma.pages is not None
+        return vma.pages is not None and not vma.special
     try:
         return vma.file.node.statfs().f_type == _TMPFS_MAGIC
     except OSError:
         return False
 
 
+def present_pages(mm: AddressSpace) -> list[int]:
+    """The page numbers in the page table, in order."""
+    mm.thaw(0, END)
+    return sorted(mm.pages)
+
+
 def resident(mm: AddressSpace, vma: Vma, present: list[int]) -> Resident:
     """The resident pages of `vma`; `present` is the sorted list of the page numbers in `mm.pages`."""
     found = Resident()
+    if vma.pfnmap:
+        return found
     refs = mm.arena.refs
     cached = vma.pages.pages if vma.pages is not None else {}
     dirty_pages = vma.pages.dirty if vma.pages is not None else ()
@@ -155,7 +164,7 @@ def resident(mm: AddressSpace, vma: Vma, present: list[int]) -> Resident:
 
 def total_resident(mm: AddressSpace) -> Resident:
     """Resident memory of the whole address space."""
-    present = sorted(mm.pages)
+    present = present_pages(mm)
     total = Resident()
     for vma in mm.vmas:
         total.add(resident(mm, vma, present))
@@ -207,8 +216,11 @@ def vm_flags(vma: Vma) -> str:
         (may & EXEC, "me"),
         (vma.shared, "ms"),
         (vma.growsdown, "gd"),
+        (vma.pfnmap, "pf"),
         (vma.locked, "lo"),
+        (vma.pfnmap, "io"),
         (vma.dontcopy, "dc"),
+        (vma.special, "de"),
         (vma.charged, "ac"),
         (vma.noreserve, "nr"),
         (vma.wipeonfork, "wf"),
@@ -219,7 +231,7 @@ def vm_flags(vma: Vma) -> str:
 
 def smaps(mm: AddressSpace) -> bytes:
     """/proc/PID/smaps."""
-    present = sorted(mm.pages)
+    present = present_pages(mm)
     parts = []
     for vma in mm.vmas:
         text = (

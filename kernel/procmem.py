@@ -58,13 +58,14 @@ class MemFile(File):
         """Bytes within one page, None if nothing is mapped there."""
         mm = self.task.mm
         vma = mm.find(address)
-        if vma is None:
+        if vma is None or vma.pfnmap:
             return None
         if vma.prot & READ:
             try:
                 return mm.read(address, size)
             except OSError:
                 return None
+        mm.thaw(address >> PAGE_SHIFT, (address >> PAGE_SHIFT) + 1)
         entry = mm.pages.get(address >> PAGE_SHIFT)
         if entry is not None:
             frame = entry & PAGE_MASK
@@ -119,6 +120,7 @@ class PagemapFile(MemFile):
         first = offset // 8
         last = min(first + wanted // 8, mm.task_size >> PAGE_SHIFT)
         words = []
+        mm.thaw(first, last)
         for number in range(first, last):
             entry = mm.pages.get(number)
             word = 0

@@ -289,7 +289,7 @@ def personality(task: Task) -> bytes:
 def oom_score(task: Task) -> bytes:
     """/proc/PID/oom_score: how much of memory the process uses, from 0 to 2000 (proc_oom_score)."""
     total = max(1, task.kernel.memory_limit >> PAGE_SHIFT)
-    points = len(task.mm.pages) + task.oom_score_adj * total // 1000
+    points = task.mm.present() + task.oom_score_adj * total // 1000
     if task.oom_score_adj == -1000:
         return b"0\n"
     return b"%d\n" % max(0, (1000 + points * 1000 // total) * 2 // 3)

@@ -32,13 +32,13 @@ class RunQueue:
     """
 
     __slots__ = (
-        "_arrivals", "_cpu_ns", "_monotonic_ns", "exec_start", "guest_began", "heap", "min_vruntime", "switches",
+        "_arrivals", "_cpu_ns", "_elapsed_ns", "exec_start", "guest_began", "heap", "min_vruntime", "switches",
         "user_ns",
     )  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
         self._cpu_ns: Callable[[], int] = clock.cpu_ns
-        self._monotonic_ns: Callable[[], int] = clock.monotonic_ns
+        self._elapsed_ns: Callable[[], int] = clock.elapsed_ns
         self._arrivals = 0
         self.heap: list[tuple[int, int, Task]] = []
         self.min_vruntime = 0  # below that of every ready task, except for a sleeper's credit
@@ -120,7 +120,7 @@ class RunQueue:
         delta = now - self.exec_start
         self.exec_start = now
         if self.guest_began:
-            wall = self._monotonic_ns()
+            wall = self._elapsed_ns()
             self.user_ns += wall - self.guest_began
             self.guest_began = wall
         usage = task.usage

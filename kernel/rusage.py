@@ -106,4 +106,4 @@ def load_averages() -> tuple[float, float, float]:
 
 def peak_rss(mm: AddressSpace) -> int:
     """The most pages that were ever resident at once."""
-    return max(mm.peak_pages, len(mm.pages))
+    return max(mm.peak_pages, mm.present())

@@ -102,7 +102,7 @@ def _run(kernel: Kernel, task: Task) -> None:
     """Run a task until it sleeps, ends, or has to give way."""
     cpu = kernel.cpu
     queue = kernel.run_queue
-    now = kernel.clock.monotonic_ns
+    now = kernel.clock.elapsed_ns
     while True:
         if task.stopped:
             _leave(kernel, task)
@@ -262,6 +262,7 @@ def _idle(kernel: Kernel) -> None:
     if timer is not None:
         timeout = min(max(0, timer - kernel.clock.monotonic_ns()), LONGEST_SLEEP)
     _poll_host(kernel, timeout)
+    kernel.clock.monotonic_ns()  # so that the vDSO is good for another while
 
 
 def _poll_host(kernel: Kernel, timeout: int | None) -> None:

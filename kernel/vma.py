@@ -25,11 +25,13 @@ class Vma:
     `file` is None for anonymous memory; `pages` are the pages behind the mapping, which shared
     anonymous memory has too.  `offset` is the byte in `pages` that `start` maps.  `may` is what
     mprotect may grant (VM_MAYREAD, ...).  `charged`: counts towards committed memory (VM_ACCOUNT).
+    `special`: a mapping of the kernel's own, whose size stays (VM_DONTEXPAND, special_mapping_split);
+    `pfnmap`: one that the kernel itself does not look into (VM_IO, VM_PFNMAP).
     """
 
     __slots__ = (
         "charged", "dontcopy", "dontdump", "end", "file", "growsdown", "locked", "may", "merges", "name", "noreserve",
-        "offset", "pages", "perms", "prot", "shared", "start", "wipeonfork",
+        "offset", "pages", "perms", "pfnmap", "prot", "shared", "special", "start", "wipeonfork",
     )  # fmt: skip
 
     def __init__(self, start: int, end: int, prot: int) -> None:
@@ -51,6 +53,8 @@ class Vma:
         self.dontdump = False
         self.wipeonfork = False
         self.merges = True
+        self.special = False
+        self.pfnmap = False
 
     def set_prot(self, prot: int) -> None:
         self.prot = prot

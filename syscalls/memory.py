@@ -181,6 +181,7 @@ def sys_mremap(t: Task, old: Ptr, old_size: ULong, new_size: ULong, flags: ULong
             mm.unmap(old + new_size, old_size - new_size)
         return old
     _within(vma, old, old_size)
+    _may_grow(vma)
     end = old + new_size
     following = mm.find_next(vma.end)
     if vma.end == old + old_size and end <= mm.task_size and (following is None or following.start >= end):
@@ -200,6 +201,11 @@ def _within(vma: Vma, old: int, old_size: int) -> None:
         raise OSError(errno.EINVAL, "beyond the largest file offset")
 
 
+def _may_grow(vma: Vma) -> None:
+    if vma.special:
+        raise OSError(errno.EFAULT, "VM_DONTEXPAND")
+
+
 def _mremap_to(mm: AddressSpace, old: int, old_size: int, new_size: int, flags: int, new: int) -> int:
     if flags & MREMAP_FIXED:
         _aligned(new)
@@ -212,10 +218,15 @@ def _mremap_to(mm: AddressSpace, old: int, old_size: int, new_size: int, flags: 
         raise OSError(errno.EFAULT, "nothing is mapped there")
     if old_size == 0 and not vma.shared:
         raise OSError(errno.EINVAL, "only shared mappings can be duplicated")
+    if flags & MREMAP_DONTUNMAP and vma.special:
+        raise OSError(errno.EINVAL, "VM_DONTEXPAND")
     if old_size > new_size:
         mm.unmap(old + new_size, old_size - new_size)
         old_size = new_size
     _within(vma, old, old_size)
+    if new_size > old_size:
+        _may_grow(vma)
+    mm.may_split(old, old + old_size)
     if flags & MREMAP_FIXED:
         mm.unmap(new, new_size)
         where = new
@@ -268,8 +279,8 @@ def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
         position = vma.end
         start, stop = max(vma.start, addr), min(vma.end, end)
         if advice in (MADV_DONTNEED, MADV_DONTNEED_LOCKED):
-            if vma.locked and advice == MADV_DONTNEED:
-                raise OSError(errno.EINVAL, "locked memory")
+            if vma.pfnmap or (vma.locked and advice == MADV_DONTNEED):
+                raise OSError(errno.EINVAL, "locked memory, or the kernel's own")
             mm.drop_range(start, stop)
         elif advice == MADV_FREE:
             if vma.pages is not None or vma.shared:
@@ -279,15 +290,22 @@ def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
             if vma.file is None or not vma.shared or not vma.prot & WRITE:
                 raise OSError(errno.EACCES if vma.file is not None else errno.EINVAL, "not a shared writable mapping")
             vma.file.allocate(3, vma.offset + start - vma.start, stop - start)
+        elif advice in (MADV_COLD, MADV_PAGEOUT):
+            if vma.pfnmap or vma.locked:
+                raise OSError(errno.EINVAL, "locked memory, or the kernel's own")
         elif advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+            if vma.pfnmap:
+                raise OSError(errno.EINVAL, "the kernel's own")
             access = READ if advice == MADV_POPULATE_READ else WRITE
             for page in range(start, stop, PAGE_SIZE):
                 if not mm.pages.get(page >> PAGE_SHIFT, 0) & access and not mm.fault(page, access):
                     raise OSError(errno.EFAULT if vma.perms & access else errno.EINVAL, "cannot be accessed")
         elif advice in _FLAGS:
             name, value = _FLAGS[advice]
-            if name == "wipeonfork" and (vma.pages is not None or vma.shared):
+            if name == "wipeonfork" and (vma.file is not None or vma.shared):
                 raise OSError(errno.EINVAL, "only private anonymous memory")
+            if (advice == MADV_DODUMP and vma.special) or (advice == MADV_DOFORK and vma.pfnmap):
+                raise OSError(errno.EINVAL, "the kernel's own")
             mm.set_flag(start, stop - start, name, value)
     if hole or position < end:
         raise OSError(errno.ENOMEM, "part of the range is not mapped")
@@ -326,6 +344,7 @@ def sys_mincore(t: Task, addr: Ptr, length: ULong, vec: Ptr) -> Result:
     first, count = addr >> PAGE_SHIFT, page_up(length) >> PAGE_SHIFT
     for done in range(0, count, PAGE_SIZE):
         out = bytearray()
+        mm.thaw(first + done, first + min(count, done + PAGE_SIZE))
         for number in range(first + done, first + min(count, done + PAGE_SIZE)):
             vma = mm.find(number << PAGE_SHIFT)
             if vma is None:
@@ -357,7 +376,10 @@ def _lock(t: Task, addr: int, length: int, on: bool, populate: bool) -> int:
     if length == 0:
         return 0
     covered = sum(min(v.end, addr + length) - max(v.start, addr) for v in t.mm.overlapping(addr, addr + length))
-    t.mm.set_flag(addr, length, "locked", on)
+    for vma in t.mm.overlapping(addr, addr + length):
+        if not vma.special:  # those cannot be locked, nor do they need to be
+            start, end = max(vma.start, addr), min(vma.end, addr + length)
+            t.mm.set_flag(start, end - start, "locked", on)
     if covered < length:
         raise OSError(errno.ENOMEM, "part of the range is not mapped")
     if populate:
@@ -394,7 +416,7 @@ def sys_mlockall(t: Task, flags: Int) -> Result:
     mm.locked_future = bool(flags & MCL_FUTURE) and not flags & MCL_ONFAULT
     if flags & MCL_CURRENT:
         for vma in mm.vmas:
-            vma.locked = True
+            vma.locked = not vma.special
             if not flags & MCL_ONFAULT and vma.prot:
                 mm.populate(vma.start, vma.end - vma.start)
     return 0

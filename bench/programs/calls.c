@@ -1,8 +1,10 @@
-/* calls getpid|pipe|file N: that many getpid calls, or pairs of a 1-byte write and a 1-byte read. */
+/* calls getpid|time|pipe|file N: that many getpid calls, clock_gettime calls (in the vDSO), or pairs of a 1-byte write
+   and a 1-byte read. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 int main(int argc, char **argv)
@@ -14,6 +16,10 @@ int main(int argc, char **argv)
     if (!strcmp(argv[1], "getpid")) {
         while (n--)
             syscall(SYS_getpid);
+    } else if (!strcmp(argv[1], "time")) {
+        struct timespec now;
+        while (n--)
+            clock_gettime(CLOCK_MONOTONIC, &now);
     } else if (!strcmp(argv[1], "pipe")) {
         int fds[2];
         if (pipe(fds) < 0)

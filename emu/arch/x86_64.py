@@ -1,12 +1,14 @@
 """The x86-64 guest: registers, system-call ABI, structure layouts, faults and signal frames.
 
-Everything in lxrun that knows it is emulating x86-64 is in this file and in `x86_64_calls` (the call
-numbers).  Sources: the System V ABI for AMD64, the Intel SDM, the kernel's uapi headers for x86.
+Everything in lxrun that knows it is emulating x86-64 is in this file and its neighbours: `x86_64_calls` (the
+call numbers), `x86_64_cpuinfo`, `x86_64_vdso`.  Sources: the System V ABI for AMD64, the Intel SDM, the kernel's
+uapi headers for x86.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from struct import Struct
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +46,7 @@ UNICORN = {
 UNICORN_MACHINE = (4, 8)  # UC_ARCH_X86, UC_MODE_64
 UNICORN_MODEL = 35  # EPYC: the fullest model without ERMS, whose REP MOVSB the engine does byte by byte
 UNICORN_CALL = 699  # the SYSCALL instruction
+UNICORN_COUNTER = "cpu_get_ticks_x86_64"  # the function behind RDTSC
 UNICORN_PORT_READ, UNICORN_PORT_WRITE = (218,), (500,)  # IN, OUT
 
 USER_CS, USER_SS = 0x33, 0x2B
@@ -51,6 +54,11 @@ TASK_SIZE = 0x7FFF_FFFF_F000  # first address beyond user space
 MMAP_BASE = 0x7FFF_F7FF_F000  # top of the mmap area without randomisation and with an 8 MiB stack limit
 STACK_TOP = 0x7FFF_FFFF_F000
 PIE_BASE = 0x5555_5555_4000
+
+# The vDSO's data and image, as large as in Linux 6.12, so that everything below is where it is there.  Of the
+# data only the first page is ours; where there are no paravirtual clocks and no time namespaces, touching the
+# others is SIGBUS there too.
+VVAR_PAGES, VDSO_PAGES = 4, 2
 
 HWCAP2 = 2  # FSGSBASE instructions are usable: HWCAP2_FSGSBASE
 MINSIGSTKSZ = 2048 + 576
@@ -85,6 +93,22 @@ def cpuid(cpu: Cpu, leaf: int, subleaf: int = 0) -> tuple[int, int, int, int]:
     cpu.execute(b"\x0f\xa2" + PRIVILEGED, {"rax": leaf, "rcx": subleaf})
     eax, ebx, ecx, edx = (value & 0xFFFFFFFF for value in cpu.read(("rax", "rbx", "rcx", "rdx")))
     return eax, ebx, ecx, edx
+
+
+CLOCKSOURCE = b"tsc"  # what Linux calls the counter that RDTSC reads
+
+
+def cycle_counter(cpu: Cpu) -> int:
+    """RDTSC.  Only while no guest program's registers are loaded."""
+    cpu.execute(b"\x0f\x31" + PRIVILEGED, {})
+    low, high = cpu.read(("rax", "rdx"))
+    return high << 32 | low
+
+
+def vdso_image() -> bytes:
+    """The image of the vDSO, made by `x86_64_vdso`."""
+    with open(os.path.join(os.path.dirname(__file__), "x86_64_vdso.elf"), "rb", buffering=0) as file:
+        return file.read()
 
 
 def reset_fp(cpu: Cpu) -> None:
