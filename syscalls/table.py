@@ -72,7 +72,7 @@ NO_MQUEUE: Final = REFUSED(ENOSYS, "no POSIX message queues")
 NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
-NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
+NO_FANOTIFY: Final = REFUSED(ENOSYS, "no fanotify; inotify works")
 NO_PIDFD: Final = REFUSED(ENOSYS, "no process descriptors")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
 NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
@@ -183,27 +183,23 @@ TABLE: Final[tuple[Family, ...]] = (
         "File notification",
         "inotify",
         (
-            Call("inotify_init", NO_NOTIFY),
-            Call("inotify_init1", NO_NOTIFY),
-            Call("inotify_add_watch", NO_NOTIFY),
-            Call("inotify_rm_watch", NO_NOTIFY),
-            Call("fanotify_init", NO_NOTIFY),
-            Call("fanotify_mark", NO_NOTIFY),
+            Call("inotify_init", FULL),
+            Call("inotify_init1", FULL),
+            Call("inotify_add_watch", PARTIAL("no events of what processes of the host do")),
+            Call("inotify_rm_watch", FULL),
+            Call("fanotify_init", NO_FANOTIFY),
+            Call("fanotify_mark", NO_FANOTIFY),
         ),
     ),
     Family(
         "Asynchronous input and output",
         "aio",
         (
-            Call("io_setup", NO_AIO),
-            Call("io_destroy", NO_AIO),
-            Call("io_getevents", NO_AIO),
-            Call("io_pgetevents", NO_AIO),
-            Call("io_submit", NO_AIO),
-            Call("io_cancel", NO_AIO),
-            Call("io_uring_setup", NO_AIO),
-            Call("io_uring_enter", NO_AIO),
-            Call("io_uring_register", NO_AIO),
+            *(
+                Call(f"io_{name}", NO_AIO)
+                for name in ("setup", "destroy", "getevents", "pgetevents", "submit", "cancel")
+            ),
+            *(Call(f"io_uring_{name}", NO_AIO) for name in ("setup", "enter", "register")),
         ),
     ),
     Family(
@@ -458,14 +454,7 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("restart_syscall", FULL, BLOCK),
         ),
     ),
-    Family(
-        "Signal descriptors",
-        "signalfd",
-        (
-            Call("signalfd", FULL),
-            Call("signalfd4", FULL),
-        ),
-    ),
+    Family("Signal descriptors", "signalfd", (Call("signalfd", FULL), Call("signalfd4", FULL))),
     Family(
         "Time",
         "time",
