@@ -64,7 +64,7 @@ class Family(NamedTuple):
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
-NO_SOCKETS: Final = REFUSED(errno.ENOTSOCK, "no sockets, so no descriptor is one")
+NO_NAMES: Final = REFUSED(errno.EOPNOTSUPP, "sockets have no names")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
@@ -543,24 +543,24 @@ TABLE: Final[tuple[Family, ...]] = (
         "Sockets",
         "socket",
         (
-            Call("socket", REFUSED(errno.EAFNOSUPPORT, "no sockets")),
-            Call("socketpair", REFUSED(errno.EAFNOSUPPORT, "no sockets")),
-            Call("bind", NO_SOCKETS),
-            Call("listen", NO_SOCKETS),
-            Call("accept", NO_SOCKETS),
-            Call("accept4", NO_SOCKETS),
-            Call("connect", NO_SOCKETS),
-            Call("shutdown", NO_SOCKETS),
-            Call("getsockname", NO_SOCKETS),
-            Call("getpeername", NO_SOCKETS),
-            Call("getsockopt", NO_SOCKETS),
-            Call("setsockopt", NO_SOCKETS),
-            Call("sendto", NO_SOCKETS),
-            Call("recvfrom", NO_SOCKETS),
-            Call("sendmsg", NO_SOCKETS),
-            Call("recvmsg", NO_SOCKETS),
-            Call("sendmmsg", NO_SOCKETS),
-            Call("recvmmsg", NO_SOCKETS),
+            Call("socket", REFUSED(errno.EAFNOSUPPORT, "no sockets but pairs")),
+            Call("socketpair", FULL),
+            Call("bind", NO_NAMES),
+            Call("listen", NO_NAMES),
+            Call("accept", NO_NAMES),
+            Call("accept4", NO_NAMES),
+            Call("connect", NO_NAMES),
+            Call("shutdown", FULL),
+            Call("getsockname", FULL),
+            Call("getpeername", FULL),
+            Call("getsockopt", PARTIAL("type, family, error and buffer sizes")),
+            Call("setsockopt", PARTIAL("SO_SNDBUF")),
+            Call("sendto", PARTIAL("no out-of-band data"), SYS),
+            Call("recvfrom", PARTIAL("no out-of-band data"), SYS),
+            Call("sendmsg", PARTIAL("no ancillary or out-of-band data"), SYS),
+            Call("recvmsg", PARTIAL("no ancillary or out-of-band data"), SYS),
+            Call("sendmmsg", REFUSED(ENOSYS, "one message at a time")),
+            Call("recvmmsg", REFUSED(ENOSYS, "one message at a time")),
         ),
     ),
     Family(
