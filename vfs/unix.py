@@ -68,6 +68,10 @@ def message_cost(size: int) -> int:
     return truesize(size, -(-paged // PAGE) * PAGE)
 
 
+class Refused(OSError):
+    """EPIPE of a socket that sends messages: no BrokenPipeError, for it comes without SIGPIPE."""
+
+
 class Message:
     """struct sk_buff: what one send put into the receiver's queue, and what it costs the sender."""
 
@@ -135,18 +139,18 @@ class UnixSocket(File):
         if size > self.sndbuf - 32:
             raise OSError(errno.EMSGSIZE, "message too long")
         if self.shut & SEND_SHUTDOWN:
-            raise BrokenPipeError(errno.EPIPE, "shut down")
+            raise Refused(errno.EPIPE, "shut down")
         if self.used >= self.sndbuf:
             raise BlockingIOError(errno.EAGAIN, "no room")
         if type(spans) is ShortSpans:
             raise OSError(errno.EFAULT, "bad buffer")
         if peer.dead:
             if self.type == SOCK_SEQPACKET:
-                raise BrokenPipeError(errno.EPIPE, "nobody reads")
+                raise Refused(errno.EPIPE, "nobody reads")
             self.peer = None
             raise OSError(errno.ECONNREFUSED, "the other end is closed")
         if peer.shut & RCV_SHUTDOWN:
-            raise BrokenPipeError(errno.EPIPE, "nobody reads")
+            raise Refused(errno.EPIPE, "nobody reads")
         self.give(peer, b"".join(spans), message_cost(size))
         return size
 

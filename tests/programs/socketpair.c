@@ -54,6 +54,13 @@ static int inq(int fd)
     return n;
 }
 
+static volatile int piped;
+
+static void on_pipe(int signo)
+{
+    piped = signo;
+}
+
 static void try(int type, const char *name)
 {
     struct iovec v[3] = {{"ab", 2}, {NULL, 0}, {"cde", 3}};
@@ -136,6 +143,19 @@ static void try(int type, const char *name)
     pair(type);
     SHOW(shutdown(s[0], 3));
     SHOW(shutdown(s[0], -1));
+    both();
+
+    pair(type);
+    shutdown(s[0], SHUT_WR);
+    signal(SIGPIPE, on_pipe);
+    piped = 0;
+    SHOW(write(s[0], "x", 1));
+    SHOW(writev(s[0], v, 1));
+    NOTE("SIGPIPE of write: %d", piped);
+    piped = 0;
+    SHOW(send(s[0], "x", 1, 0));
+    NOTE("SIGPIPE of send: %d", piped);
+    signal(SIGPIPE, SIG_IGN);
     both();
 
     NOTE("-- the other end is closed");
