@@ -28,6 +28,8 @@ _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 class Clock:
     """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest.
 
+    `counter` reads the cycle counter that guests read, if the host's clocks may be computed from it.
+    """
 
     __slots__ = ("_cpu_base", "elapsed_ns", "realtime_offset", "timekeeper", "was_set")
 

@@ -25,6 +25,7 @@ from kernel.rlimit import RLIMIT_STACK, get_rlimit
 from kernel.rusage import leave_memory
 from vfs import host
 from vfs.file import O_RDONLY
+from vfs.notify import IN_OPEN
 from vfs.walk import walk
 
 if TYPE_CHECKING:
@@ -121,6 +122,9 @@ def open_path(t: Task, path: Path) -> File:
         node.allow_write_access()
         raise
     file.refs += 1
+    file.mount = path.mount
+    if file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_OPEN)
     return file
 
 

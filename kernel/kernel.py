@@ -33,10 +33,15 @@ if TYPE_CHECKING:
     from kernel.hostsignals import HostSignals
     from kernel.pid import Pid
     from kernel.task import Task
+    from vfs.epoll import EpollUser
+    from vfs.file import File
+    from vfs.inotify import Watches
     from vfs.mount import MountTable
     from vfs.pages import FilePages
     from vfs.tmpfs import TmpFs
     from vfs.wait import WaitQueue
+
+EPOLL_ITEM_COST = 1024  # bytes of host memory
 
 _ARGUMENTS = Struct("<6Q")
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
@@ -121,6 +126,8 @@ class Kernel:
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
         self._vdso: Vdso | None = None
+        self._watches: Watches | None = None
+        self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
@@ -254,6 +261,35 @@ class Kernel:
 
             self._shm = TmpFs(self.arena, self.clock.realtime_ns, dev=1, owner=owner)
         return self._shm
+
+    @property
+    def watches(self) -> Watches:
+        """All marks of inotify(7)."""
+        if self._watches is None:
+            from vfs.inotify import Watches
+
+            self._watches = Watches(self.mounts, self.open_files)
+        return self._watches
+
+    @property
+    def max_user_watches(self) -> int:
+        """fs.epoll.max_user_watches: as on Linux the items of one user take 4 % of memory at most."""
+        return self.memory_limit // 25 // EPOLL_ITEM_COST
+
+    def epoll_user(self, uid: int) -> EpollUser:
+        from vfs.epoll import EpollUser
+
+        return self.epoll_users.setdefault(uid, EpollUser(self.max_user_watches))
+
+    def open_files(self) -> set[File]:
+        """Every open file description: behind descriptors, mappings and running programs."""
+        found: set[File] = set()
+        for task in self.tasks.values():
+            found.update(task.files.files.values())
+            found.update(vma.file for vma in task.mm.vmas if vma.file is not None)
+            if task.mm.exe_file is not None:
+                found.add(task.mm.exe_file)
+        return found
 
     # Signals
 

@@ -12,6 +12,7 @@ from emu.engine import READ, WRITE
 from kernel import siginfo
 from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from vfs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, SEEK_CUR, SEEK_HOLE, File
+from vfs.notify import IN_ACCESS, IN_MODIFY
 from vfs.pages import ShortSpans
 from vfs.pipe import PipeFile, clip
 from vfs.wait import POLLIN, POLLOUT
@@ -53,11 +54,15 @@ async def read_on(t: Task, file: File, attempt: Callable[[], int]) -> int:
             continue
         t.read_calls += 1
         t.read_bytes += done
+        if done and file.mount is not None and file.mount.watches is not None:
+            file.mount.watches.on_file(file, IN_ACCESS)
         return done
 
 
 def broken_pipe(t: Task, error: OSError) -> OSError:
     """EPIPE of any write comes with SIGPIPE, EFBIG with SIGXFSZ, as if the task sent it to itself."""
+    if error.errno == errno.EPIPE and not isinstance(error, BrokenPipeError):
+        return error  # a socket of messages, see vfs/unix.py
     signo = SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ
     t.kernel.send_signal(t, signo, siginfo.user(signo, t.tgid, t.cred.uid))
     return error
@@ -89,6 +94,8 @@ async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int
                 raise
             break
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -165,6 +172,8 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         check_read(file, spans, None)
     t.read_calls += 1
     t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
     return done
 
 
@@ -195,6 +204,8 @@ def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         if not done and type(spans) is ShortSpans:
             raise bad_address()
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -221,6 +232,8 @@ def sys_pread64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Resu
         check_read(file, spans, offset)
     t.read_calls += 1
     t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
     return done
 
 
@@ -244,6 +257,8 @@ def sys_pwrite64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Res
         raise bad_address()
     t.write_calls += 1
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -265,6 +280,8 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
         check_read(file, spans, offset)
     t.read_calls += 1
     t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
     return done
 
 
@@ -303,6 +320,8 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     if done and flags & (RWF_DSYNC | RWF_SYNC):
         file.sync(not flags & RWF_SYNC)
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -421,6 +440,8 @@ def sys_fallocate(t: Task, fd: UInt, mode: Int, offset: Long, size: Long) -> Res
     if not mode & FALLOC_FL_KEEP_SIZE:
         check_size(t, offset + size, info.st_size)
     file.allocate(mode, offset, size)
+    if file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return 0
 
 

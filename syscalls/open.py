@@ -33,6 +33,7 @@ from vfs.file import (
     File,
 )
 from vfs.node import Path
+from vfs.notify import IN_MODIFY, IN_OPEN
 from vfs.opath import PathFile
 from vfs.pipe import PipeFile
 from vfs.walk import RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, Nameidata, join
@@ -139,7 +140,16 @@ async def _open_with_partner(t: Task, fifo: PipeFile, flags: int) -> int:
     except BaseException:
         fifo.release()
         raise
+    _tell_opened(fifo, flags)
     return t.files.install(fifo, flags & O_CLOEXEC != 0)
+
+
+def _tell_opened(file: File, flags: int) -> None:
+    """fsnotify_open, and the truncation that follows it."""
+    if file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_OPEN)
+        if flags & O_TRUNC and file.node.kind() == S_IFREG:
+            file.mount.watches.on_file(file, IN_MODIFY)
 
 
 def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve: int = 0) -> File:
@@ -149,10 +159,13 @@ def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve:
         found = t.kernel.mounts.locate(t.fs.root, start, path)
         if found is not None:
             mount, node, rel, text = found
-            if not (mount.read_only and flags & _MODIFIES):
+            # With watches it must be known whether the file is made or found
+            if not ((mount.read_only and flags & _MODIFIES) or (flags & O_CREAT and mount.watches is not None)):
                 file = node.open_at(rel, flags, mode, text)
                 if file is not None:
                     file.mount = mount
+                    if mount.watches is not None:
+                        _tell_opened(file, flags)
                     return file
     root = start if resolve & RESOLVE_IN_ROOT else t.fs.root
     data = Nameidata(t.kernel.mounts, root, t, resolve)
@@ -194,6 +207,8 @@ def open_found(t: Task, place: Path, flags: int) -> File:
 def _finish(file: File, place: Path, flags: int) -> File:
     file.flags = flags & ~_CREATION
     file.mount = place.mount
+    if place.mount.watches is not None and not (type(file) is PipeFile and file.waits_for_partner()):
+        _tell_opened(file, flags)
     return file
 
 
@@ -217,7 +232,10 @@ def _open_or_create(t: Task, data: Nameidata, start: Path, path: bytes, flags: i
             if error.errno != errno.ENOENT:
                 raise
             may_change(t, parent)
-            return _finish(parent.node.create(name, mode, flags, join(parent.text, name)), parent, flags)
+            file = parent.node.create(name, mode, flags, join(parent.text, name))
+            if parent.mount.watches is not None:
+                parent.mount.watches.created(parent, name)
+            return _finish(file, parent, flags & ~O_TRUNC)
         if flags & O_EXCL:
             raise OSError(errno.EEXIST, "file exists")
         if there.node.kind() != S_IFLNK:

@@ -64,7 +64,7 @@ class Family(NamedTuple):
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
-NO_SOCKETS: Final = REFUSED(errno.ENOTSOCK, "no sockets, so no descriptor is one")
+NO_NAMES: Final = REFUSED(errno.EOPNOTSUPP, "sockets have no names")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
@@ -72,7 +72,7 @@ NO_MQUEUE: Final = REFUSED(ENOSYS, "no POSIX message queues")
 NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
-NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
+NO_FANOTIFY: Final = REFUSED(ENOSYS, "no fanotify; inotify works")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
 
 TABLE: Final[tuple[Family, ...]] = (
@@ -187,27 +187,23 @@ TABLE: Final[tuple[Family, ...]] = (
         "File notification",
         "inotify",
         (
-            Call("inotify_init", NO_NOTIFY),
-            Call("inotify_init1", NO_NOTIFY),
-            Call("inotify_add_watch", NO_NOTIFY),
-            Call("inotify_rm_watch", NO_NOTIFY),
-            Call("fanotify_init", NO_NOTIFY),
-            Call("fanotify_mark", NO_NOTIFY),
+            Call("inotify_init", FULL),
+            Call("inotify_init1", FULL),
+            Call("inotify_add_watch", PARTIAL("no events of what processes of the host do")),
+            Call("inotify_rm_watch", FULL),
+            Call("fanotify_init", NO_FANOTIFY),
+            Call("fanotify_mark", NO_FANOTIFY),
         ),
     ),
     Family(
         "Asynchronous input and output",
         "aio",
         (
-            Call("io_setup", NO_AIO),
-            Call("io_destroy", NO_AIO),
-            Call("io_getevents", NO_AIO),
-            Call("io_pgetevents", NO_AIO),
-            Call("io_submit", NO_AIO),
-            Call("io_cancel", NO_AIO),
-            Call("io_uring_setup", NO_AIO),
-            Call("io_uring_enter", NO_AIO),
-            Call("io_uring_register", NO_AIO),
+            *(
+                Call(f"io_{name}", NO_AIO)
+                for name in ("setup", "destroy", "getevents", "pgetevents", "submit", "cancel")
+            ),
+            *(Call(f"io_uring_{name}", NO_AIO) for name in ("setup", "enter", "register")),
         ),
     ),
     Family(
@@ -478,14 +474,7 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("restart_syscall", FULL, BLOCK),
         ),
     ),
-    Family(
-        "Signal descriptors",
-        "signalfd",
-        (
-            Call("signalfd", FULL),
-            Call("signalfd4", FULL),
-        ),
-    ),
+    Family("Signal descriptors", "signalfd", (Call("signalfd", FULL), Call("signalfd4", FULL))),
     Family(
         "Time",
         "time",
@@ -580,24 +569,24 @@ TABLE: Final[tuple[Family, ...]] = (
         "Sockets",
         "socket",
         (
-            Call("socket", REFUSED(errno.EAFNOSUPPORT, "no sockets")),
-            Call("socketpair", REFUSED(errno.EAFNOSUPPORT, "no sockets")),
-            Call("bind", NO_SOCKETS),
-            Call("listen", NO_SOCKETS),
-            Call("accept", NO_SOCKETS),
-            Call("accept4", NO_SOCKETS),
-            Call("connect", NO_SOCKETS),
-            Call("shutdown", NO_SOCKETS),
-            Call("getsockname", NO_SOCKETS),
-            Call("getpeername", NO_SOCKETS),
-            Call("getsockopt", NO_SOCKETS),
-            Call("setsockopt", NO_SOCKETS),
-            Call("sendto", NO_SOCKETS),
-            Call("recvfrom", NO_SOCKETS),
-            Call("sendmsg", NO_SOCKETS),
-            Call("recvmsg", NO_SOCKETS),
-            Call("sendmmsg", NO_SOCKETS),
-            Call("recvmmsg", NO_SOCKETS),
+            Call("socket", REFUSED(errno.EAFNOSUPPORT, "no sockets but pairs")),
+            Call("socketpair", FULL),
+            Call("bind", NO_NAMES),
+            Call("listen", NO_NAMES),
+            Call("accept", NO_NAMES),
+            Call("accept4", NO_NAMES),
+            Call("connect", NO_NAMES),
+            Call("shutdown", FULL),
+            Call("getsockname", FULL),
+            Call("getpeername", FULL),
+            Call("getsockopt", PARTIAL("type, family, error and buffer sizes")),
+            Call("setsockopt", PARTIAL("SO_SNDBUF")),
+            Call("sendto", PARTIAL("no out-of-band data"), SYS),
+            Call("recvfrom", PARTIAL("no out-of-band data"), SYS),
+            Call("sendmsg", PARTIAL("no ancillary or out-of-band data"), SYS),
+            Call("recvmsg", PARTIAL("no ancillary or out-of-band data"), SYS),
+            Call("sendmmsg", REFUSED(ENOSYS, "one message at a time")),
+            Call("recvmmsg", REFUSED(ENOSYS, "one message at a time")),
         ),
     ),
     Family(

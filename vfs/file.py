@@ -152,6 +152,8 @@ class File:
 
     def last_put(self) -> None:
         """__fput: nobody refers to the description any more."""
+        if self.mount is not None and self.mount.watches is not None:
+            self.mount.watches.closed(self)
         if self.epitems:
             for item in tuple(self.epitems):
                 item.remove()
