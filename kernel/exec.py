@@ -306,6 +306,8 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
         raise
 
     old = t.mm
+    if old is not None:
+        mm.inherit_mdwe(old)
     t.mm = mm
     mm.dumpable = int((t.cred.euid, t.cred.egid) == (t.cred.uid, t.cred.gid))
     commit_creds(t, cred)

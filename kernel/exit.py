@@ -109,13 +109,13 @@ def _reparent(task: Task) -> None:
     if not task.children:
         return
     heir = task.parent
-    while heir is not None and heir.tid != 1 and not heir.child_subreaper:
+    while heir is not None and heir.tid != 1 and not heir.signals.shared.child_subreaper:
         heir = heir.parent
     for child in task.children:
         child.parent = heir
         child.ppid = heir.tgid if heir is not None else 0
         if child.pdeath_signal:
-            child.kernel.send_signal(child, child.pdeath_signal)
+            signal.send(child, siginfo.user(child.pdeath_signal, task.tgid, task.cred.uid))
         if heir is not None:
             heir.children.append(child)
             if child.exit_status is not None and child.zombie:

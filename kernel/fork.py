@@ -96,8 +96,8 @@ def copy_process(
         kernel, pid, pid, real_parent.tgid, parent.pgid, parent.sid, mm, files, fs, parent.cred, signals,
         rlimits=rlimits,
     )  # fmt: skip
-    for name in ("comm", "personality", "no_new_privs", "timer_slack_ns", "thp_disable", "oom_score_adj", "arg_range",
-                 "env_range", "auxv", "exe"):  # fmt: skip
+    for name in ("comm", "personality", "no_new_privs", "mce_kill", "io_flusher", "timer_slack_ns", "thp_disable",
+                 "oom_score_adj", "arg_range", "env_range", "auxv", "exe"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent

@@ -120,13 +120,15 @@ class Pending:
 
 
 class SignalStruct:
-    """struct signal_struct: what is pending for a process as a whole, and its interval timers."""
+    """struct signal_struct: what is pending for a process as a whole, and its interval timers; whether it
+    takes in the orphans among its descendants."""
 
-    __slots__ = ("itimers", "pending")
+    __slots__ = ("child_subreaper", "itimers", "pending")
 
     def __init__(self) -> None:
         self.pending = Pending()
         self.itimers: dict[int, IntervalTimer] = {}  # by ITIMER_*
+        self.child_subreaper = False
 
 
 class AltStack:

@@ -408,7 +408,14 @@ TABLE: Final[tuple[Family, ...]] = (
     Family(
         "Process attributes",
         "prctl",
-        (Call("prctl", PARTIAL("no filters, machine checks, core scheduling and PR_SET_MM")),),
+        (
+            Call(
+                "prctl",
+                PARTIAL(
+                    "no filters, core scheduling, page merging, PR_SET_MM, PR_SET_TSC or user dispatch of system calls"
+                ),
+            ),
+        ),
     ),
     Family(
         "Scheduling",
