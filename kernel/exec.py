@@ -42,6 +42,7 @@ X_OK, R_OK = 1, 4
 READ_IMPLIES_EXEC, MMAP_PAGE_ZERO = 0x0400000, 0x0100000  # personality(2)
 ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE = 0x0200000, 0x0040000
 PER_CLEAR_ON_SETID = READ_IMPLIES_EXEC | MMAP_PAGE_ZERO | ADDR_COMPAT_LAYOUT | ADDR_NO_RANDOMIZE
+SIGCHLD = 17
 STK_LIM = 8 << 20  # the most stack that a program gets which must not trust who started it
 
 
@@ -321,6 +322,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     t.exe = bprm.path
     t.auxv = auxv
     t.arg_range, t.env_range = stack.arg_range, stack.env_range
+    t.exit_signal = SIGCHLD
     t.signals.on_exec()
     if t.files.users > 1:  # unshare_files: those it shared them with keep theirs
         t.files.users -= 1

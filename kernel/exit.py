@@ -113,6 +113,7 @@ def _reparent(task: Task) -> None:
         heir = heir.parent
     for child in task.children:
         child.parent = heir
+        child.exit_signal = signal.SIGCHLD
         child.ppid = heir.tgid if heir is not None else 0
         if child.pdeath_signal:
             signal.send(child, siginfo.user(child.pdeath_signal, task.tgid, task.cred.uid))

@@ -109,6 +109,7 @@ class Kernel:
         self.run_queue: deque[Task] = deque()
         self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
         self.last_pid = 1
+        self.terminal = 0  # st_rdev of the terminal lxrun was started on
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
