@@ -324,9 +324,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     t.arg_range, t.env_range = stack.arg_range, stack.env_range
     t.exit_signal = SIGCHLD
     t.signals.on_exec()
-    if t.files.users > 1:  # unshare_files: those it shared them with keep theirs
-        t.files.users -= 1
-        t.files = t.files.fork()
+    t.files.unshare(t)
     t.files.close_on_exec()
     mm.exe_file = bprm.file
     end.mm_release(t)

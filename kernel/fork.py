@@ -20,7 +20,7 @@ CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x400
 CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
 CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
 CLONE_CLEAR_SIGHAND = 0x1_0000_0000
-_NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
+NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
 _KNOWN = (
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT
     | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED
@@ -60,7 +60,7 @@ def copy_process(
         raise OSError(errno.EINVAL, "shared handlers need shared memory, threads need both")
     if flags & CLONE_CLEAR_SIGHAND and flags & CLONE_SIGHAND:
         raise OSError(errno.EINVAL, "contradictory flags")
-    if flags & _NAMESPACES:
+    if flags & NAMESPACES:
         raise OSError(errno.EPERM, "no new namespaces")
     if flags & ~_KNOWN:
         raise OSError(errno.ENOSYS, "no threads yet")
