@@ -507,6 +507,13 @@ class UnicornCpu:
         self._check(self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length), "reading registers")
         return batch.words.unpack(batch.memory)
 
+    def read_saved(self, context: object, names: tuple[str, ...]) -> list[int]:
+        assert isinstance(context, _Context)
+        batch = self._batch(names, 8)
+        read = self._lib.uc_context_reg_read_batch
+        self._check(read(context.address, batch.ids, batch.slots, len(names)), "reading saved registers")
+        return list(batch.words.unpack(batch.memory))
+
     def write(self, values: dict[str, int]) -> None:
         batch = self._batch(tuple(values), 8)
         try:

@@ -45,6 +45,7 @@ X_OK, R_OK = 1, 4
 READ_IMPLIES_EXEC, MMAP_PAGE_ZERO = 0x0400000, 0x0100000  # personality(2)
 ADDR_COMPAT_LAYOUT, ADDR_NO_RANDOMIZE = 0x0200000, 0x0040000
 PER_CLEAR_ON_SETID = READ_IMPLIES_EXEC | MMAP_PAGE_ZERO | ADDR_COMPAT_LAYOUT | ADDR_NO_RANDOMIZE
+SIGCHLD = 17
 STK_LIM = 8 << 20  # the most stack that a program gets which must not trust who started it
 
 
@@ -312,6 +313,8 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     end.de_thread(t)
     end.mm_release(t)
     old = t.mm
+    if old is not None:
+        mm.inherit_mdwe(old)
     t.mm = mm
     mm.dumpable = int((t.cred.euid, t.cred.egid) == (t.cred.uid, t.cred.gid))
     commit_creds(t, cred)
@@ -325,10 +328,9 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     t.exe = bprm.path
     t.auxv = auxv
     t.arg_range, t.env_range = stack.arg_range, stack.env_range
+    t.exit_signal = SIGCHLD
     t.signals.on_exec()
-    if t.files.users > 1:  # unshare_files: those it shared them with keep theirs
-        t.files.users -= 1
-        t.files = t.files.fork()
+    t.files.unshare(t)
     exit_itimers(t.signals.shared)
     t.files.close_on_exec()
     mm.exe_file = bprm.file

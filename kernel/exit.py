@@ -203,16 +203,15 @@ def _reparent(task: Task) -> None:
             thread.parent = heir
             thread.ppid = heir.tgid if heir is not None else 0
             if thread.pdeath_signal:
-                thread.kernel.send_signal(thread, thread.pdeath_signal)
+                signal.send(thread, siginfo.user(thread.pdeath_signal, task.tgid, task.cred.uid))
         if heir is None or heir.signals.shared is shared:
             continue
         shared.children.remove(child)
         heir.signals.shared.children.append(child)
+        child.exit_signal = signal.SIGCHLD
         if not child.signals.shared.live:
             heir.signals.shared.child_changed.wake()
-            if child.exit_signal:
-                child.exit_signal = signal.SIGCHLD
-                _notify(child, signal.SIGCHLD, *exit_code(process_status(child)))
+            _notify(child, signal.SIGCHLD, *exit_code(process_status(child)))
 
 
 def find_new_reaper(task: Task) -> Task | None:

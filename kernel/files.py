@@ -9,6 +9,7 @@ from kernel.locks import LockTable
 from vfs.file import O_PATH
 
 if TYPE_CHECKING:
+    from kernel.task import Task
     from vfs.file import File
 
 
@@ -150,6 +151,12 @@ class FdTable:
         for fd, file in self.files.items():
             new._set(fd, file, bool(self.exec_closed >> fd & 1))
         return new
+
+    def unshare(self, task: Task) -> None:
+        """unshare_files: give `task` a copy of its own, if others use this table as well."""
+        if self.users > 1:
+            self.users -= 1
+            task.files = self.fork()
 
     def close_all(self) -> None:
         """The process ends."""

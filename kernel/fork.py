@@ -21,7 +21,7 @@ CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x400
 CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
 CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
 CLONE_CLEAR_SIGHAND = 0x1_0000_0000
-_NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
+NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
 _KNOWN = (
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT
     | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED
@@ -61,7 +61,7 @@ def copy_process(
         raise OSError(errno.EINVAL, "shared handlers need shared memory, threads need both")
     if flags & CLONE_CLEAR_SIGHAND and flags & CLONE_SIGHAND:
         raise OSError(errno.EINVAL, "contradictory flags")
-    if flags & _NAMESPACES:
+    if flags & NAMESPACES:
         raise OSError(errno.EPERM, "no new namespaces")
     if flags & ~_KNOWN:
         raise OSError(errno.EINVAL, "unknown flags")
@@ -108,8 +108,8 @@ def copy_process(
         kernel, pid, parent.tgid if thread else pid, real_parent.tgid if real_parent is not None else 0,
         parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
     )  # fmt: skip
-    for name in ("comm", "personality", "no_new_privs", "timer_slack_ns", "thp_disable", "oom_score_adj", "arg_range",
-                 "env_range", "auxv", "exe"):  # fmt: skip
+    for name in ("comm", "personality", "no_new_privs", "mce_kill", "io_flusher", "timer_slack_ns", "thp_disable",
+                 "oom_score_adj", "arg_range", "env_range", "auxv", "exe"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent

@@ -122,6 +122,7 @@ class Kernel:
         self.last_pid = 1
         self.forks = 1  # since boot; the first process is one
         self.halted: int | None = None  # the wait(2) status of the first process, once it has ended
+        self.terminal = 0  # st_rdev of the terminal lxrun was started on
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
@@ -133,7 +134,7 @@ class Kernel:
         if tracers:
             self.syscall = self._traced_syscall  # type: ignore[method-assign]
         self.cpu.attach(self.arena, self)
-        self.clock = Clock(self.cpu.counter)
+        self.clock: Clock = Clock(self.cpu.counter)
         self.hwcap: int = arch.hwcap(self.cpu)  # AT_HWCAP; asked while no guest's registers are loaded
 
     # Entry points of the engine

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_AS = 2, 3, 8, 9
 MAX_MAP_COUNT = 65530
+PR_MDWE_REFUSE_EXEC_GAIN, PR_MDWE_NO_INHERIT = 1, 2
 MMAP_MIN_ADDR = 65536
 _STACK_GUARD = 256 * PAGE_SIZE  # stack_guard_gap
 
@@ -55,6 +56,7 @@ class AddressSpace(PageFaults):
         self.locked_future = False
         self.membarrier = 0  # registrations, as the bits of membarrier(2)'s commands
         self.users = 1
+        self.mdwe = 0  # PR_SET_MDWE
         self.dumpable = 1  # PR_SET_DUMPABLE: 1, or 0 where only root may look
         # /proc and auxv: where exec put things
         self.code_range = self.data_range = (0, 0)
@@ -374,6 +376,9 @@ class AddressSpace(PageFaults):
             if vma.start > position:
                 failure = OSError(errno.ENOMEM, "part of the range is not mapped")
                 break
+            if self.mdwe and prot & EXEC and (prot & WRITE or not vma.prot & EXEC):
+                failure = OSError(errno.EACCES, "memory that was writable is not to be executed")
+                break
             if prot & ~vma.may:
                 failure = OSError(errno.EACCES, "the file was not opened for that")
                 break
@@ -430,8 +435,26 @@ class AddressSpace(PageFaults):
         if flush:
             self.kernel.flush(self)
 
-    def set_flag(self, start: int, size: int, name: str, value: bool) -> None:
-        """Set a boolean of every VMA in a range, splitting and joining as needed; holes are skipped."""
+    def inherit_mdwe(self, old: AddressSpace) -> None:
+        """fork and exec keep PR_SET_MDWE, unless it was set for this address space only."""
+        if not old.mdwe & PR_MDWE_NO_INHERIT:
+            self.mdwe = old.mdwe
+
+    def name_anonymous(self, start: int, end: int, name: bytes | None) -> None:
+        """PR_SET_VMA_ANON_NAME.  Raises OSError EBADF (a file), ENOMEM (a hole, behind which it goes on)."""
+        position = start
+        hole = False
+        for vma in self.overlapping(start, end):
+            hole = hole or vma.start > position
+            position = vma.end
+            if vma.file is not None:
+                raise OSError(errno.EBADF, "not anonymous memory")
+            self.set_flag(max(vma.start, start), min(vma.end, end) - max(vma.start, start), "anon_name", name)
+        if hole or position < end:
+            raise OSError(errno.ENOMEM, "part of the range is not mapped")
+
+    def set_flag(self, start: int, size: int, name: str, value: object) -> None:
+        """Set an attribute of every VMA in a range, splitting and joining as needed; holes are skipped."""
         end = start + page_up(size)
         if all(getattr(vma, name) == value for vma in self.overlapping(start, end)):
             return
@@ -572,6 +595,7 @@ class AddressSpace(PageFaults):
         new.total = self.total
         for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start", "dumpable"):
             setattr(new, name, getattr(self, name))
+        new.inherit_mdwe(self)
         if (self.frozen is not None or self.is_large()) and self.freeze(self._not_for_a_child()):
             self.kernel.reload(self)
         self.share(new)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel.procmaps import file_name
-from kernel.ptrace import SUID_DUMP_USER
+from kernel.ptrace import FSCREDS, SUID_DUMP_USER, check_access
 from vfs.file import O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, SEEK_CUR, File
 from vfs.node import Path, Stat
 from vfs.pseudofs import MagicLink, PseudoDir, PseudoNode, TextFile
@@ -28,7 +28,27 @@ def directory_owner(task: Task) -> tuple[int, int]:
     return task.cred.euid, task.cred.egid
 
 
-def path_link(task: Task, path: Callable[[], Path | None]) -> MagicLink:
+class TaskLink(MagicLink):
+    """A link into the inside of a task, for those who may look there (proc_fd_access_allowed)."""
+
+    __slots__ = ("task",)
+
+    def __init__(
+        self, task: Task, target: Callable[[], bytes], path: Callable[[], Path], owner: Callable[[], tuple[int, int]]
+    ) -> None:
+        super().__init__(target, path, owner)
+        self.task = task
+
+    def readlink(self) -> bytes:
+        check_access(self.task.kernel.current, self.task, FSCREDS, errno.EACCES)
+        return super().readlink()
+
+    def follow(self, task: Any) -> Path:
+        check_access(self.task.kernel.current, self.task, FSCREDS, errno.EACCES)
+        return super().follow(task)
+
+
+def path_link(task: Task, path: Callable[[], Path | None]) -> TaskLink:
     """A link to a Path of the task (exe, cwd, root)."""
 
     def target() -> bytes:
@@ -45,7 +65,7 @@ def path_link(task: Task, path: Callable[[], Path | None]) -> MagicLink:
             raise OSError(errno.ENOENT, "nothing there")
         return found
 
-    return MagicLink(target, there, partial(task_owner, task))
+    return TaskLink(task, target, there, partial(task_owner, task))
 
 
 def file_path(task: Task, file: File) -> Path:
@@ -59,16 +79,15 @@ def file_mount(task: Task, file: File) -> Mount:
     return mounts.find(file.name) if file.name[:1] == b"/" else mounts.root
 
 
-class FdLink(MagicLink):
+class FdLink(TaskLink):
     """/proc/PID/fd/N.  Its permission bits say how the file is open."""
 
-    __slots__ = ("fd", "task")
+    __slots__ = ("fd",)
 
     def __init__(self, task: Task, fd: int) -> None:
         super().__init__(
-            lambda: file_name(self.file()), lambda: file_path(task, self.file()), partial(task_owner, task)
+            task, lambda: file_name(self.file()), lambda: file_path(task, self.file()), partial(task_owner, task)
         )
-        self.task = task
         self.fd = fd
 
     def file(self) -> File:
@@ -112,9 +131,18 @@ class FdDir(PseudoDir):
     __slots__ = ("entry", "task")
 
     def __init__(self, task: Task, mode: int, entry: Callable[[Task, int], PseudoNode]) -> None:
-        super().__init__(mode, partial(task_owner, task))
+        super().__init__(mode, partial(directory_owner if mode == 0o555 else task_owner, task))
         self.task = task
         self.entry = entry
+
+    def access(self, mode: int, uid: int, gid: int) -> None:
+        """A process may always see its own; fdinfo, which everybody could by its mode, only who may look inside."""
+        current = self.task.kernel.current
+        if current.tgid == self.task.tgid:
+            return
+        if self.entry is not FdLink:
+            check_access(current, self.task, FSCREDS, errno.EACCES)
+        super().access(mode, uid, gid)
 
     def names(self) -> Iterable[bytes]:
         return [b"%d" % fd for fd, _, _ in self.task.files.items()]
@@ -165,13 +193,13 @@ class MapFilesDir(PseudoDir):
         return MapFileLink(self, name, file_name(file), file_path(task, file))
 
 
-class MapFileLink(MagicLink):
+class MapFileLink(TaskLink):
     __slots__ = ("name",)
 
     parent: MapFilesDir
 
     def __init__(self, parent: MapFilesDir, name: bytes, target: bytes, path: Path) -> None:
-        super().__init__(lambda: target, lambda: path, parent.owner)
+        super().__init__(parent.task, lambda: target, lambda: path, parent.owner)
         self.name = name
         self.parent = parent
 

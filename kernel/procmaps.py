@@ -41,12 +41,12 @@ def vma_name(mm: AddressSpace, vma: Vma) -> bytes:
     if vma.file is not None:
         return file_name(vma.file).replace(b"\n", b"\\012")
     if vma.pages is not None and not vma.special:
-        return b"/dev/zero (deleted)"
+        return b"/dev/zero (deleted)" if vma.anon_name is None else b"[anon_shmem:%b]" % vma.anon_name
     if vma.start <= mm.stack_start <= vma.end:
         return b"[stack]"
     if vma.start < mm.brk and vma.end > mm.brk_start:
         return b"[heap]"
-    return vma.name
+    return vma.name if vma.anon_name is None else b"[anon:%b]" % vma.anon_name
 
 
 def maps_line(mm: AddressSpace, vma: Vma) -> bytes:

@@ -7,6 +7,7 @@ from stat import S_IFREG
 from typing import TYPE_CHECKING
 
 from emu.engine import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ
+from kernel.ptrace import FSCREDS, check_access
 from vfs.file import SEEK_CUR, SEEK_SET, File
 from vfs.pseudofs import Owner, PseudoNode, fill
 
@@ -151,4 +152,7 @@ class PidFile(PseudoNode):
         self.handle = handle
 
     def open(self, flags: int, name: bytes) -> File:
+        check_access(self.task.kernel.current, self.task, FSCREDS, errno.EACCES)
+        if self.task.zombie:
+            raise OSError(errno.ESRCH, "the task has ended")
         return self.handle(self, flags, name)

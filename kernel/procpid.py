@@ -16,21 +16,21 @@ from kernel import procmaps
 from kernel.cred import CAP_SYS_RESOURCE
 from kernel.posix_timers import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID
 from kernel.priority import CPUS
-from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, directory_owner, path_link, task_owner
+from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, TaskLink, directory_owner, path_link, task_owner
 from kernel.procmem import MemFile, PagemapFile, PidFile
 from kernel.procmounts import mountinfo, mounts, mountstats
+from kernel.ptrace import FSCREDS, check_access, ptrace_may_access
 from kernel.rlimit import LIMITS, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, get_rlimit
 from kernel.rusage import CLOCK_TICK_NS, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, peak_rss, usage
 from vfs.anon import AnonNode
 from vfs.file import O_ACCMODE, O_RDONLY, File
 from vfs.node import Path, Stat
-from vfs.pseudofs import MagicLink, PseudoDir, PseudoNode, TextFile
+from vfs.pseudofs import PseudoDir, PseudoNode, TextFile
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
 TASK_COMM_LEN = 16
-TTY_MAJOR, PTS_MAJORS = 4, range(136, 144)
 NSFS_DEV, NSFS_MAGIC = 4, 0x6E736673
 _NOTIFY = {SIGEV_SIGNAL: b"signal", SIGEV_NONE: b"none", SIGEV_THREAD: b"thread"}
 # The inode numbers of Linux's initial namespaces (enum init_ns_ino).
@@ -55,22 +55,23 @@ def threads(task: Task) -> list[Task]:
 
 def state(task: Task) -> str:
     """The letter and word of the State line."""
-    if task.exit_status is not None:
+    if task.zombie:
         return "Z (zombie)"
-    return "R (running)" if task is task.kernel.current else "S (sleeping)"
+    if task.stopped:
+        return "T (stopped)"
+    if task.ready or task is task.kernel.current:
+        return "R (running)"
+    return "D (disk sleep)" if task.waiting is not None and task.waiting.killable_only else "S (sleeping)"
 
 
 def terminal(task: Task) -> tuple[int, int]:
-    """(tty_nr, tpgid): the terminal among the standard streams, which is the session's, and the process
-    group in its foreground.  (0, -1) without one."""
-    for fd in range(3):
-        file = task.files.files.get(fd)
-        if file is not None:
-            rdev = file.stat().st_rdev
-            major, minor = procmaps.device_numbers(rdev)
-            if major == TTY_MAJOR or major in PTS_MAJORS:
-                return minor & 0xFF | major << 8 | (minor & ~0xFF) << 12, task.pgid
-    return 0, -1
+    """(tty_nr, tpgid): the terminal lxrun was started on, which is that of the first process's session, and the
+    process group in its foreground.  (0, -1) for any other session."""
+    kernel = task.kernel
+    if not kernel.terminal or task.sid != kernel.tasks[1].sid:
+        return 0, -1
+    major, minor = procmaps.device_numbers(kernel.terminal)
+    return minor & 0xFF | major << 8 | (minor & ~0xFF) << 12, kernel.foreground
 
 
 def is_dead(task: Task) -> bool:
@@ -85,8 +86,13 @@ def stat(task: Task, who: int = RUSAGE_SELF) -> bytes:
     mm, signals = task.mm, task.signals
     own, children = usage(task, who), usage(task, RUSAGE_CHILDREN)
     ignored, caught = signal_dispositions(task)
-    size = procmaps.sizes(mm)
-    rss = procmaps.total_resident(mm).rss >> PAGE_SHIFT
+    dead = task.zombie
+    permitted = ptrace_may_access(task.kernel.current, task, FSCREDS)
+    shown = permitted and not dead
+    exit_code = task.stop_report >> 8 if task.stopped else task.exit_status or 0
+    size = 0 if dead else procmaps.sizes(mm).total * PAGE_SIZE
+    rss = 0 if dead else procmaps.total_resident(mm).rss >> PAGE_SHIFT
+    ranges = (*mm.data_range, mm.brk_start, *task.arg_range, *task.env_range) if shown else (0,) * 7
     sched = task.sched
     realtime = sched.rt_priority
     numbers = (
@@ -95,13 +101,13 @@ def stat(task: Task, who: int = RUSAGE_SELF) -> bytes:
         own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS,
         children.utime // CLOCK_TICK_NS, children.stime // CLOCK_TICK_NS,
         -1 - realtime if realtime else 20 + sched.nice, sched.nice, len(threads(task)), 0,
-        task.start_ns // CLOCK_TICK_NS, size.total * PAGE_SIZE, rss, get_rlimit(task, RLIMIT_RSS)[0],
-        *mm.code_range, mm.stack_start, 0, 0,
+        task.start_ns // CLOCK_TICK_NS, size, rss, get_rlimit(task, RLIMIT_RSS)[0],
+        *(mm.code_range if shown else (0, 0) if dead else (1, 1)), mm.stack_start if shown else 0, 0, 0,
         signals.pending.mask & 0x7FFFFFFF, signals.blocked & 0x7FFFFFFF, ignored & 0x7FFFFFFF, caught & 0x7FFFFFFF,
-        0, 0, 0, 17, 0,  # wchan, nswap, cnswap, exit_signal, processor
+        int(permitted and state(task)[0] != "R"), 0, 0, task.exit_signal, 0,  # wchan, nswap, cnswap, ..., processor
         realtime, sched.policy, 0, 0, 0,
-        *mm.data_range, mm.brk_start, *task.arg_range, *task.env_range,
-        task.exit_status or 0,
+        *ranges,
+        exit_code if permitted else 0,
     )  # fmt: skip
     return (
         b"%d (%b) %b " % (task.tid, task.comm, state(task)[0].encode()) + " ".join(map(str, numbers)).encode() + b"\n"
@@ -127,13 +133,11 @@ def status(task: Task) -> bytes:
     """/proc/PID/status."""
     cred, signals = task.cred, task.signals
     ignored, caught = signal_dispositions(task)
-    highest = max((fd for fd, _, _ in task.files.items()), default=0)
-    table_size = 64 if highest < 64 else 128 << (highest >> 7).bit_length()
     name = task.comm.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").decode("latin-1")
     queued = len(signals.pending.queue) + len(signals.shared.pending.queue)
     text = (
         f"Name:\t{name}\n"
-        f"Umask:\t{task.fs.umask:04o}\n"
+        f"{'' if task.zombie else f'Umask:{chr(9)}{task.fs.umask:04o}{chr(10)}'}"
         f"State:\t{state(task)}\n"
         f"Tgid:\t{task.tgid}\n"
         "Ngid:\t0\n"
@@ -142,17 +146,14 @@ def status(task: Task) -> bytes:
         "TracerPid:\t0\n"
         f"Uid:\t{cred.uid}\t{cred.euid}\t{cred.suid}\t{cred.fsuid}\n"
         f"Gid:\t{cred.gid}\t{cred.egid}\t{cred.sgid}\t{cred.fsgid}\n"
-        f"FDSize:\t{table_size}\n"
+        f"FDSize:\t{0 if task.zombie else task.files.capacity}\n"
         f"Groups:\t{' '.join(map(str, cred.groups))} \n"
         f"NStgid:\t{task.tgid}\n"
         f"NSpid:\t{task.tid}\n"
         f"NSpgid:\t{task.pgid}\n"
         f"NSsid:\t{task.sid}\n"
         "Kthread:\t0\n"
-        f"{procmaps.status_lines(task.mm, peak_rss(task.mm))}"
-        "CoreDumping:\t0\n"
-        f"THP_enabled:\t{int(not task.thp_disable)}\n"
-        "untag_mask:\t0xffffffffffffffff\n"
+        f"{'' if task.zombie else memory_status(task)}"
         f"Threads:\t{len(threads(task))}\n"
         f"SigQ:\t{queued}/{get_rlimit(task, RLIMIT_SIGPENDING)[0]}\n"
         f"SigPnd:\t{signals.pending.mask:016x}\n"
@@ -178,6 +179,16 @@ def status(task: Task) -> bytes:
         f"nonvoluntary_ctxt_switches:\t{task.usage.nivcsw}\n"
     )
     return text.encode("latin-1")
+
+
+def memory_status(task: Task) -> str:
+    """The lines of status that a process without memory lacks."""
+    return (
+        f"{procmaps.status_lines(task.mm, peak_rss(task.mm))}"
+        "CoreDumping:\t0\n"
+        f"THP_enabled:\t{int(not task.thp_disable)}\n"
+        "untag_mask:\t0xffffffffffffffff\n"
+    )
 
 
 def cpu_list() -> str:
@@ -228,6 +239,7 @@ def limits(task: Task) -> bytes:
 
 def io(task: Task) -> bytes:
     """/proc/PID/io.  What reaches a disk is the host's to know."""
+    check_access(task.kernel.current, task, FSCREDS, errno.EACCES)
     return b"rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n" % (
         task.read_bytes,
         task.write_bytes,
@@ -237,14 +249,37 @@ def io(task: Task) -> bytes:
 
 
 def wchan(task: Task) -> bytes:
-    return b"0"
+    """/proc/PID/wchan: the function of the kernel, which is lxrun, that the task sleeps in."""
+    if not ptrace_may_access(task.kernel.current, task, FSCREDS) or state(task)[0] in "RZ":
+        return b"0"
+    if task.stopped:
+        return b"do_signal_stop"
+    call = task.call
+    while getattr(call, "cr_await", None) is not None and call.cr_await.cr_code.co_name not in _SLEEPS:
+        call = call.cr_await
+    return b"0" if call is None else call.cr_code.co_name.encode()
+
+
+_SLEEPS = ("wait", "wait_uninterruptible", "_yield")  # Task's own: everything sleeps in these
 
 
 def syscall(task: Task) -> bytes:
-    """/proc/PID/syscall: a task that reads its own is running."""
-    if task is not task.kernel.current:
-        raise OSError(errno.EPERM, "registers of another task")
-    return b"running\n"
+    """/proc/PID/syscall: number, arguments, stack pointer and program counter of a task that is in a call, or
+    is stopped outside of one."""
+    kernel = task.kernel
+    check_access(kernel.current, task, FSCREDS)
+    names = (*kernel.arch.CALL_REGISTERS, kernel.arch.SP, kernel.arch.PC)
+    if task is kernel.current:
+        number, *arguments, sp, pc = kernel.cpu.read(names)
+    elif task.zombie or task.context is None:
+        return b"-1 0x0 0x0\n"
+    elif task.ready:
+        return b"running\n"
+    else:
+        number, *arguments, sp, pc = kernel.cpu.read_saved(task.context, names)
+    if task.call is None and task is not kernel.current:
+        return b"-1 0x%x 0x%x\n" % (sp, pc)
+    return b"%d %b 0x%x 0x%x\n" % (number, b" ".join([b"0x%x" % word for word in arguments]), sp, pc)
 
 
 def schedstat(task: Task) -> bytes:
@@ -283,6 +318,7 @@ def children(task: Task) -> bytes:
 
 
 def personality(task: Task) -> bytes:
+    check_access(task.kernel.current, task, FSCREDS)
     return b"%08x\n" % task.personality
 
 
@@ -375,7 +411,14 @@ class NsDir(PseudoDir):
             return None
         text = b"%b:[%d]" % (name.partition(b"_")[0], number)
         node = NsNode(Stat(0o100444, number, NSFS_DEV), NSFS_MAGIC)
-        return MagicLink(lambda: text, lambda: Path(self.task.kernel.mounts.root, node, text), self.owner)
+        path = Path(self.task.kernel.mounts.root, node, text)
+
+        def there() -> Path:
+            if self.task.zombie and name != b"user":  # kept by its credentials
+                raise OSError(errno.ENOENT, "nothing there")
+            return path
+
+        return TaskLink(self.task, lambda: there().text, there, self.owner)
 
 
 class TaskDir(PseudoDir):
@@ -429,6 +472,29 @@ class PidDir(PseudoDir):
         return 9 if self.contents is PROCESS_FILES else 8
 
 
+class GuardedFile(TextFile):
+    """A text file that `check` may refuse to open."""
+
+    __slots__ = ("check",)
+
+    def __init__(
+        self,
+        check: Callable[[], None],
+        text: Callable[[], bytes],
+        store: Callable[[bytes], None] | None,
+        mode: int,
+        owner: Callable[[], tuple[int, int]],
+        *,
+        end: int | None,
+    ) -> None:
+        super().__init__(text, store, mode, owner, end=end)
+        self.check = check
+
+    def open(self, flags: int, name: bytes) -> File:
+        self.check()
+        return super().open(flags, name)
+
+
 Maker = Callable[["Task"], PseudoNode]
 
 
@@ -436,20 +502,28 @@ def _text(
     text: Callable[[Task], bytes],
     mode: int = 0o444,
     store: Callable[[Task, bytes], None] | None = None,
-    without_mm: bytes | None = None,
+    without_mm: bytes | int | None = None,
     end: int | None = None,
+    guarded: bool = False,
 ) -> Maker:
-    """A text file.  `without_mm` is what it holds for a dead task, where that lacks the memory it is about."""
+    """A text file.  `without_mm` is what it holds for a dead task, where that lacks what it is about, or the
+    error of opening it then; `guarded`: only who may look into the task can open it."""
 
     def make(task: Task) -> PseudoNode:
         def contents() -> bytes:
             if task.kernel.tasks.get(task.tid) is not task:
                 raise OSError(errno.ESRCH, "the task is gone")
-            if without_mm is not None and is_dead(task):
+            if type(without_mm) is bytes and is_dead(task):
                 return without_mm
             return text(task)
 
-        return TextFile(contents, store and partial(store, task), mode, partial(task_owner, task), end=end)
+        def check() -> None:
+            if guarded:
+                check_access(task.kernel.current, task, FSCREDS, errno.EACCES)
+            if type(without_mm) is int and is_dead(task):
+                raise OSError(without_mm, "the task has ended")
+
+        return GuardedFile(check, contents, store and partial(store, task), mode, partial(task_owner, task), end=end)
 
     return make
 
@@ -461,13 +535,13 @@ def _net(task: Task) -> PseudoNode:
 
 
 _COMMON: dict[bytes, Maker] = {
-    b"auxv": _text(auxv, 0o400, without_mm=b"", end=0),
+    b"auxv": _text(auxv, 0o400, without_mm=errno.ESRCH, end=0, guarded=True),
     b"cgroup": _text(fixed(b"0::/\n")),
     b"cmdline": _text(cmdline, without_mm=b"", end=0),
     b"comm": _text(comm, 0o644, set_comm),
     b"cpuset": _text(fixed(b"/\n")),
     b"cwd": lambda task: path_link(task, lambda: task.fs.cwd),
-    b"environ": _text(environ, 0o400, without_mm=b"", end=0),
+    b"environ": _text(environ, 0o400, without_mm=errno.ESRCH, end=0, guarded=True),
     b"exe": lambda task: path_link(task, lambda: task.exe),
     b"fd": lambda task: FdDir(task, 0o500, FdLink),
     b"fdinfo": lambda task: FdDir(task, 0o555, FdInfo),
@@ -475,10 +549,10 @@ _COMMON: dict[bytes, Maker] = {
     b"io": _text(io, 0o400),
     b"limits": _text(limits),
     b"loginuid": _text(fixed(b"4294967295")),
-    b"maps": _text(lambda task: procmaps.maps(task.mm), without_mm=b""),
+    b"maps": _text(lambda task: procmaps.maps(task.mm), without_mm=b"", guarded=True),
     b"mem": lambda task: PidFile(task, 0o600, MemFile, partial(task_owner, task)),
-    b"mountinfo": _text(mountinfo),
-    b"mounts": _text(mounts),
+    b"mountinfo": _text(mountinfo, without_mm=errno.EINVAL),
+    b"mounts": _text(mounts, without_mm=errno.EINVAL),
     b"net": _net,
     b"ns": NsDir,
     b"oom_score": _text(oom_score),
@@ -491,8 +565,8 @@ _COMMON: dict[bytes, Maker] = {
     b"schedstat": _text(schedstat),
     b"sessionid": _text(fixed(b"4294967295")),
     b"setgroups": _text(fixed(b"allow\n")),
-    b"smaps": _text(lambda task: procmaps.smaps(task.mm), without_mm=b""),
-    b"smaps_rollup": _text(lambda task: procmaps.smaps_rollup(task.mm), without_mm=b""),
+    b"smaps": _text(lambda task: procmaps.smaps(task.mm), without_mm=b"", guarded=True),
+    b"smaps_rollup": _text(lambda task: procmaps.smaps_rollup(task.mm), without_mm=errno.ESRCH, guarded=True),
     b"stat": _text(stat),
     b"statm": _text(statm, without_mm=b"0 0 0 0 0 0 0\n"),
     b"status": _text(status),
@@ -507,7 +581,7 @@ PROCESS_FILES: dict[bytes, Maker] = dict(
             **_COMMON,
             b"coredump_filter": _text(fixed(b"00000033\n")),
             b"map_files": MapFilesDir,
-            b"mountstats": _text(mountstats, 0o400),
+            b"mountstats": _text(mountstats, 0o400, without_mm=errno.EINVAL),
             b"task": TaskDir,
             b"timens_offsets": _text(fixed(b"monotonic           0         0\nboottime            0         0\n")),
             b"timers": _text(timers),

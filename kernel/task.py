@@ -78,6 +78,8 @@ class Task:
     pdeath_signal: int = 0
     timer_slack_ns: int = 50_000
     thp_disable: bool = False
+    mce_kill: int = 2  # PR_MCE_KILL_DEFAULT
+    io_flusher: bool = False
     oom_score_adj: int = 0
     # /proc: argv and environ are read from the guest's memory at these ranges
     arg_range: tuple[int, int] = (0, 0)

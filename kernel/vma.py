@@ -30,8 +30,8 @@ class Vma:
     """
 
     __slots__ = (
-        "charged", "dontcopy", "dontdump", "end", "file", "growsdown", "locked", "may", "merges", "name", "noreserve",
-        "offset", "pages", "perms", "pfnmap", "prot", "shared", "special", "start", "wipeonfork",
+        "anon_name", "charged", "dontcopy", "dontdump", "end", "file", "growsdown", "locked", "may", "merges", "name",
+        "noreserve", "offset", "pages", "perms", "pfnmap", "prot", "shared", "special", "start", "wipeonfork",
     )  # fmt: skip
 
     def __init__(self, start: int, end: int, prot: int) -> None:
@@ -45,6 +45,7 @@ class Vma:
         self.pages: FilePages | None = None
         self.offset = 0
         self.name = b""
+        self.anon_name: bytes | None = None  # PR_SET_VMA_ANON_NAME
         self.growsdown = False
         self.noreserve = False
         self.charged = False
@@ -85,6 +86,7 @@ class Vma:
             and after.shared == self.shared
             and after.may == self.may
             and after.name == self.name
+            and after.anon_name == self.anon_name
             and after.growsdown == self.growsdown
             and after.noreserve == self.noreserve
             and after.charged == self.charged

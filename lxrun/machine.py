@@ -255,6 +255,8 @@ class Machine:
         kernel.tasks[task.tid] = task
         kernel.current = task
         for fd in descriptors:
+            if not kernel.terminal and os.isatty(fd):
+                kernel.terminal = os.fstat(fd).st_rdev
             try:
                 files.install(inherited(fd, self.devices, self.inherited_file, owned=fd > 2), lowest=fd)
             except OSError:

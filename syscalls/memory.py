@@ -63,6 +63,8 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
     prot &= READ | WRITE | EXEC
     if t.personality & READ_IMPLIES_EXEC and prot & READ:
         prot |= EXEC
+    if t.mm.mdwe and prot & EXEC and prot & WRITE:
+        raise OSError(errno.EACCES, "PR_SET_MDWE")
     shared = kind != MAP_PRIVATE
     pages = None
     may = READ | WRITE | EXEC

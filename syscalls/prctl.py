@@ -6,7 +6,9 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kernel.cred import CAP_LAST_CAP, Credentials, commit_creds
+from emu.engine import PAGE_SIZE
+from kernel.cred import CAP_LAST_CAP, CAP_SYS_RESOURCE, Credentials, commit_creds
+from kernel.mm import PR_MDWE_NO_INHERIT, PR_MDWE_REFUSE_EXEC_GAIN, page_up
 from syscalls.abi import Int, ULong
 
 if TYPE_CHECKING:
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 TASK_COMM_LEN = 16
 NSIG = 64
 PR_TSC_ENABLE = 1
-PR_MCE_KILL_DEFAULT = 2
+PR_MCE_KILL_CLEAR, PR_MCE_KILL_SET = 0, 1
+PR_MCE_KILL_LATE, PR_MCE_KILL_EARLY, PR_MCE_KILL_DEFAULT = 0, 1, 2
+PR_SET_MM_AUXV, PR_SET_MM_MAP, PR_SET_MM_MAP_SIZE = 12, 14, 15
+PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
+ANON_VMA_NAME_MAX_LEN = 80
 PR_TIMING_STATISTICAL = 0
 PR_CAP_AMBIENT_IS_SET, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_LOWER, PR_CAP_AMBIENT_CLEAR_ALL = 1, 2, 3, 4
 PR_SPEC_NOT_AFFECTED = 0
@@ -81,7 +87,9 @@ def _set_timing(t: Task, value: int, a: int, b: int, c: int) -> int:
     return 0
 
 
-def _set_mm(t: Task, option: int, address: int, a: int, b: int) -> int:
+def _set_mm(t: Task, option: int, address: int, size: int, a: int) -> int:
+    if a or (size and option not in (PR_SET_MM_AUXV, PR_SET_MM_MAP, PR_SET_MM_MAP_SIZE)):
+        raise _invalid()
     raise OSError(errno.EPERM, "the layout that exec made stays")
 
 
@@ -144,9 +152,77 @@ def _get_timerslack(t: Task, a: int, b: int, c: int, d: int) -> int:
     return min(t.timer_slack_ns, 0x7FFFFFFFFFFFFFFF)
 
 
+def _mce_kill(t: Task, action: int, policy: int, a: int, b: int) -> int:
+    _zero(a, b)
+    if action == PR_MCE_KILL_CLEAR:
+        _zero(policy)
+        t.mce_kill = PR_MCE_KILL_DEFAULT
+    elif action == PR_MCE_KILL_SET and policy <= PR_MCE_KILL_DEFAULT:
+        t.mce_kill = policy
+    else:
+        raise _invalid()
+    return 0
+
+
 def _mce_kill_get(t: Task, a: int, b: int, c: int, d: int) -> int:
     _zero(a, b, c, d)
-    return PR_MCE_KILL_DEFAULT
+    return t.mce_kill
+
+
+def _set_io_flusher(t: Task, value: int, a: int, b: int, c: int) -> int:
+    _may_flush(t)
+    _zero(a, b, c)
+    if value > 1:
+        raise _invalid()
+    t.io_flusher = bool(value)
+    return 0
+
+
+def _get_io_flusher(t: Task, a: int, b: int, c: int, d: int) -> int:
+    _may_flush(t)
+    _zero(a, b, c, d)
+    return int(t.io_flusher)
+
+
+def _may_flush(t: Task) -> None:
+    if not t.cred.capable(CAP_SYS_RESOURCE):
+        raise OSError(errno.EPERM, "needs CAP_SYS_RESOURCE")
+
+
+def _set_mdwe(t: Task, bits: int, a: int, b: int, c: int) -> int:
+    _zero(a, b, c)
+    if bits & ~(PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT) or bits == PR_MDWE_NO_INHERIT:
+        raise _invalid()
+    if t.mm.mdwe not in (0, bits):
+        raise OSError(errno.EPERM, "cannot be taken back")
+    t.mm.mdwe = bits
+    return 0
+
+
+def _get_mdwe(t: Task, a: int, b: int, c: int, d: int) -> int:
+    _zero(a, b, c, d)
+    return t.mm.mdwe
+
+
+def _set_vma(t: Task, option: int, start: int, size: int, address: int) -> int:
+    if option != PR_SET_VMA_ANON_NAME:
+        raise _invalid()
+    name = None
+    if address:
+        try:
+            name = t.mm.cstring(address, ANON_VMA_NAME_MAX_LEN)
+        except OSError as error:
+            raise _invalid("the name is too long") if error.errno == errno.ENAMETOOLONG else error from None
+        if any(not 0x20 <= byte <= 0x7E or byte in b"\\`$[]" for byte in name):
+            raise _invalid("a character that a name may not have")
+    if start % PAGE_SIZE:
+        raise _invalid("not a page's address")
+    length = page_up(size)
+    if (size and not length) or start + length >= 1 << 64:
+        raise _invalid("not a range")
+    if length:
+        t.mm.name_anonymous(start, start + length, name)
+    return 0
 
 
 def _set_child_subreaper(t: Task, value: int, a: int, b: int, c: int) -> int:
@@ -235,6 +311,7 @@ _OPTIONS: dict[int, Callable[[Task, int, int, int, int], int]] = {
     28: _set_securebits,
     29: _set_timerslack,
     30: _get_timerslack,
+    33: _mce_kill,
     34: _mce_kill_get,
     35: _set_mm,
     36: _set_child_subreaper,
@@ -247,6 +324,11 @@ _OPTIONS: dict[int, Callable[[Task, int, int, int, int], int]] = {
     47: _cap_ambient,
     52: _get_speculation,
     53: _set_speculation,
+    57: _set_io_flusher,
+    58: _get_io_flusher,
+    65: _set_mdwe,
+    66: _get_mdwe,
+    PR_SET_VMA: _set_vma,
 }
 """PR_* -> what serves it.  Every other option is EINVAL, as on a Linux without the feature."""
 

@@ -11,15 +11,22 @@ from kernel import exit as end
 from kernel import siginfo
 from kernel.fork import (
     CLONE_DETACHED,
+    CLONE_FILES,
+    CLONE_FS,
     CLONE_PARENT_SETTID,
     CLONE_PIDFD,
     CLONE_SETTLS,
+    CLONE_SIGHAND,
+    CLONE_SYSVSEM,
+    CLONE_THREAD,
     CLONE_VFORK,
     CLONE_VM,
     CSIGNAL,
+    NAMESPACES,
     clone,
 )
 from kernel.rusage import RUSAGE_BOTH, usage
+from kernel.task import FsContext
 from syscalls.abi import Int, Ptr, ULong
 from syscalls.pidfd import pidfd
 from syscalls.structs import RUSAGE
@@ -76,6 +83,22 @@ async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
         raise OSError(errno.EPERM, "numbers and control groups are not chosen here")
     thread_area = tls if flags & CLONE_SETTLS else None
     return await clone(t, flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd)
+
+
+def sys_unshare(t: Task, flags: ULong) -> int:
+    """unshare(2): a table of descriptors, a working directory and umask of one's own."""
+    if flags & ~(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | NAMESPACES):
+        return -errno.EINVAL
+    threads = any(other.tgid == t.tgid and other is not t for other in t.kernel.tasks.values())
+    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and (threads or t.mm.users > 1):
+        return -errno.EINVAL
+    if flags & NAMESPACES:
+        return -errno.EPERM
+    if flags & CLONE_FS:
+        t.fs = FsContext(t.fs.root, t.fs.cwd, t.fs.umask)
+    if flags & CLONE_FILES:
+        t.files.unshare(t)
+    return 0
 
 
 def _selector(t: Task, pid: int) -> Callable[[Task], bool]:

@@ -354,6 +354,7 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("vfork", FULL),
             Call("clone", PARTIAL("no namespaces")),
             Call("clone3", PARTIAL("no set_tid, cgroups and namespaces")),
+            Call("unshare", PARTIAL("no namespaces")),
             Call("wait4", FULL, SYS),
             Call("waitid", FULL, SYS),
         ),
@@ -365,7 +366,6 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("execve", FULL),
             Call("execveat", FULL),
             Call("ptrace", REFUSED(EPERM, "no other process to trace")),
-            Call("unshare", NO_CAPABILITY),
             Call("setns", NO_CAPABILITY),
             Call("listns", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("acct", REFUSED(ENOSYS, "no process accounting")),
@@ -419,7 +419,14 @@ TABLE: Final[tuple[Family, ...]] = (
     Family(
         "Process attributes",
         "prctl",
-        (Call("prctl", PARTIAL("no filters, machine checks, core scheduling and PR_SET_MM")),),
+        (
+            Call(
+                "prctl",
+                PARTIAL(
+                    "no filters, core scheduling, page merging, PR_SET_MM, PR_SET_TSC or user dispatch of system calls"
+                ),
+            ),
+        ),
     ),
     Family(
         "Scheduling",

@@ -348,7 +348,15 @@ def test_lines_of_maps() -> None:
         name=b"/tmp/a\nb", stat=lambda: SimpleNamespace(st_dev=os.makedev(254, 1), st_ino=42, st_nlink=0)
     )
     vma: Any = SimpleNamespace(
-        start=0x400000, end=0x401000, prot=5, shared=True, file=file, pages=None, offset=0x1000, name=b""
+        start=0x400000,
+        end=0x401000,
+        prot=5,
+        shared=True,
+        file=file,
+        pages=None,
+        offset=0x1000,
+        name=b"",
+        anon_name=None,
     )
     mm: Any = SimpleNamespace(stack_start=0x7FFF0000, brk=0, brk_start=0)
     line = procmaps.maps_line(mm, vma)

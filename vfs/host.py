@@ -7,10 +7,12 @@ LXRUN_HOST=portable, callers see `PORTABLE` set or a function here do the next b
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import errno
 import os
 import sys
+from typing import Any
 
 O_PATH: int = getattr(os, "O_PATH", 0)
 O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
@@ -99,7 +101,20 @@ _setfsuid = getattr(_libc, "setfsuid", None) if _LINUX else None
 _setfsgid = getattr(_libc, "setfsgid", None) if _LINUX else None
 CAN_ASSUME = _setfsuid is not None and _setfsgid is not None and os.geteuid() == 0
 """Whether the host lets us act on files as any user: only for a root lxrun is there anything to give up."""
-_assumed = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
+_own = _assumed = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
+_import = builtins.__import__
+
+
+def _import_as_ourselves(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+    """`import` while the host checks a guest's rights: lxrun's own files are not the guest's to read."""
+    module = sys.modules.get(name)
+    if module is not None and not level and all(hasattr(module, wanted) for wanted in fromlist or ()):
+        return _import(name, globals, locals, fromlist, level)
+    before = assume(*_own)
+    try:
+        return _import(name, globals, locals, fromlist, level)
+    finally:
+        assume(*before)
 
 
 def assume(uid: int, gid: int, groups: tuple[int, ...] | None = None) -> tuple[int, int]:
@@ -111,6 +126,7 @@ def assume(uid: int, gid: int, groups: tuple[int, ...] | None = None) -> tuple[i
     global _assumed
     before = _assumed
     if CAN_ASSUME:
+        builtins.__import__ = _import if (uid, gid) == _own else _import_as_ourselves
         assert _setfsuid is not None and _setfsgid is not None
         if groups is not None:
             os.setgroups(groups)

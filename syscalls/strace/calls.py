@@ -541,6 +541,7 @@ SPECS: dict[str, Spec] = {
     "vfork": Spec(),
     "clone": Spec(choose=_clone),
     "clone3": Spec(s.clone_args, size),
+    "unshare": Spec(flags(c.CLONE_FLAGS, "CLONE_", 64)),
     "wait4": Spec(integer, wait_status, flags(c.WAIT_FLAGS, "W"), out(s.rusage)),
     "waitid": Spec(choice(c.WAITID_TYPES, "P_"), integer, out(s.siginfo), flags(c.WAIT_FLAGS, "W"), out(s.rusage)),
     "pidfd_open": Spec(integer, flags(c.PIDFD_FLAGS, "PIDFD_")),
