@@ -6,6 +6,7 @@ Every use of time in lxrun goes through one `Clock`, so that a run can be given 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 NANOSECONDS = 1_000_000_000
 
@@ -22,10 +23,11 @@ _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 class Clock:
     """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest."""
 
-    __slots__ = ("_cpu_base", "realtime_offset")
+    __slots__ = ("_cpu_base", "on_set", "realtime_offset")
 
     def __init__(self) -> None:
         self.realtime_offset = 0
+        self.on_set: list[Callable[[], None]] = []  # called when the guest sets CLOCK_REALTIME
         # The interpreter's own start is not the guest's time.
         self._cpu_base = time.process_time_ns()
 
@@ -52,3 +54,5 @@ class Clock:
     def set_realtime(self, now_ns: int) -> None:
         """clock_settime(2): moves the guests' clock, not the host's."""
         self.realtime_offset = now_ns - time.time_ns()
+        for told in tuple(self.on_set):
+            told()

@@ -22,6 +22,7 @@ from kernel.mm import AddressSpace
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
 from vfs import host
 from vfs.file import O_RDONLY
+from vfs.notify import IN_OPEN
 from vfs.walk import walk
 
 if TYPE_CHECKING:
@@ -115,6 +116,9 @@ def open_path(t: Task, path: Path) -> File:
         node.allow_write_access()
         raise
     file.refs += 1
+    file.mount = path.mount
+    if file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_OPEN)
     return file
 
 
@@ -128,9 +132,7 @@ def open_program(t: Task, start: Path, path: bytes, *, follow: bool = True) -> B
 def put_exec(file: File) -> None:
     """Undo `open_exec`."""
     file.node.allow_write_access()
-    file.refs -= 1
-    if not file.refs:
-        file.release()
+    file.put()
 
 
 def execve(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int, *, check_only: bool = False) -> bool:

@@ -106,7 +106,7 @@ class FdTable:
             fd = self.unused(lowest)
         except OSError:
             if not file.refs:
-                file.release()
+                file.last_put()
             raise
         self._set(fd, file, cloexec)
         return fd
@@ -154,7 +154,7 @@ class FdTable:
         file.refs -= 1
         if not file.refs:
             self.owners.pop(file, None)
-            file.release()
+            file.last_put()
 
     def close_range(self, first: int, last: int) -> None:
         """Close every open descriptor from `first` to `last`, both included."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
     from kernel.task import Task
+    from vfs.file import File
+    from vfs.inotify import Watches
     from vfs.mount import MountTable
     from vfs.pages import FilePages
     from vfs.tmpfs import TmpFs
@@ -110,6 +112,7 @@ class Kernel:
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
+        self._watches: Watches | None = None
         self.tracers = tracers
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
@@ -206,6 +209,25 @@ class Kernel:
 
             self._shm = TmpFs(self.arena, self.clock.realtime_ns, dev=1, owner=owner)
         return self._shm
+
+    @property
+    def watches(self) -> Watches:
+        """All marks of inotify(7)."""
+        if self._watches is None:
+            from vfs.inotify import Watches
+
+            self._watches = Watches(self.mounts, self.open_files)
+        return self._watches
+
+    def open_files(self) -> set[File]:
+        """Every open file description: behind descriptors, mappings and running programs."""
+        found: set[File] = set()
+        for task in self.tasks.values():
+            found.update(task.files.files.values())
+            found.update(vma.file for vma in task.mm.vmas if vma.file is not None)
+            if task.mm.exe_file is not None:
+                found.add(task.mm.exe_file)
+        return found
 
     # Signals
 

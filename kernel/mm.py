@@ -159,9 +159,7 @@ class AddressSpace(PageFaults):
                 vma.pages.writeback()
                 vma.pages.writable_maps -= 1
         if vma.file is not None:
-            vma.file.refs -= 1
-            if vma.file.refs == 0:
-                vma.file.release()
+            vma.file.put()
 
     def gap(self, size: int, below: int | None = None) -> int:
         """The highest free range of `size` bytes below the mmap base (vm_unmapped_area, top-down)."""
@@ -583,9 +581,7 @@ class AddressSpace(PageFaults):
         exe, self.exe_file = self.exe_file, None
         if exe is not None:
             exe.node.allow_write_access()
-            exe.refs -= 1
-            if exe.refs == 0:
-                exe.release()
+            exe.put()
         for vma in self.vmas:
             self._drop_pages(vma)
             self._uncharge(vma)

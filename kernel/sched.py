@@ -191,7 +191,7 @@ def _arm(kernel: Kernel, task: Task) -> None:
         return
     task.ready = False
 
-    def wake() -> None:
+    def wake(events: int) -> None:
         task.woken = True
         kernel.make_ready(task)
 

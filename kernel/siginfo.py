@@ -103,6 +103,42 @@ def known_layout(signo: int, code: int) -> bool:
     return code in (SI_KERNEL, _SI_ASYNCNL) or code >= _SI_DETHREAD
 
 
+# Which members of the union mean something (enum siginfo_layout)
+_LAYOUTS = {
+    "kill": (Struct("<II"), ("pid", "uid")),
+    "timer": (Struct("<IIi4x"), ("tid", "overrun", "int")),
+    "poll": (Struct("<I4xi"), ("band", "fd")),
+    "fault": (Struct("<Q"), ("addr",)),
+    "child": (Struct("<IIi4xQQ"), ("pid", "uid", "status", "utime", "stime")),
+    "rt": (Struct("<IIi4x"), ("pid", "uid", "int")),
+    "sys": (Struct("<QiI"), ("call_addr", "syscall", "arch")),
+}
+_SIGNAL_LAYOUTS = {4: "fault", 5: "fault", 7: "fault", 8: "fault", 11: "fault", 17: "child", 29: "poll", 31: "sys"}
+
+
+def layout(signo: int, code: int) -> str:
+    """siginfo_layout: the member of the union that a signal with this code has."""
+    if SI_USER < code < SI_KERNEL:
+        if signo in _CODE_LIMITS and code <= _CODE_LIMITS[signo]:
+            return _SIGNAL_LAYOUTS[signo]
+        return "poll" if code <= 6 else "kill"
+    if code == SI_TIMER:
+        return "timer"
+    if code == SI_SIGIO:
+        return "poll"
+    return "rt" if code < 0 else "kill"
+
+
+def fields(info: SigInfo) -> dict[str, int]:
+    """The members of the union by name, without their si_; `ptr` is all of si_value."""
+    name = layout(info.signo, info.code)
+    struct, names = _LAYOUTS[name]
+    found = dict(zip(names, struct.unpack_from(info.payload.ljust(struct.size, b"\0")), strict=True))
+    if "int" in found:
+        found["ptr"] = info.value
+    return found
+
+
 def user(signo: int, pid: int, uid: int, code: int = SI_USER) -> SigInfo:
     """kill(2), or with SI_TKILL tgkill(2)."""
     return SigInfo(signo, code, _KILL.pack(pid, uid))
@@ -114,7 +150,7 @@ def queued(signo: int, pid: int, uid: int, value: int, code: int = SI_QUEUE) -> 
 
 
 def from_kernel(signo: int) -> SigInfo:
-    """A signal no process sent: a terminal's, an interval timer's, SIGPIPE's."""
+    """A signal no process sent: a terminal's, an interval timer's."""
     return SigInfo(signo, SI_KERNEL)
 
 

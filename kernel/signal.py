@@ -255,8 +255,10 @@ class SignalState:
     def on_exec(self) -> None:
         """What execve(2) does: handlers become defaults, ignored stays ignored, no alternate stack."""
         actions = [_IGNORED if action.handler == SIG_IGN else _DEFAULT for action in self.actions]
+        arrived = self.hand.arrived
         self.hand = SigHand()
         self.hand.actions[:] = actions
+        self.hand.arrived = arrived  # an epoll that was inherited waits on it
         self.altstack.reset()
         self.restart_block = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kernel.cred import Credentials as Credentials
 from kernel.priority import Priority
-from vfs.wait import WaitQueue
+from vfs.wait import Waiter, WaitQueue
 
 if TYPE_CHECKING:
     from emu.engine import Context
@@ -92,7 +92,7 @@ class Task:
     # to know to make the call again; `woken` is set by whatever it waits for
     call: Any = None
     waiting: Waiting | None = None
-    wake: Callable[[], None] | None = None  # in every queue it waits for
+    wake: Waiter | None = None  # in every queue it waits for
     alarm: Timer | None = None  # for the deadline
     woken: bool = False  # by what it waits for, or by its deadline: a signal waits until it has looked
     timed_out: bool = False

@@ -10,6 +10,7 @@ from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from syscalls.io import check_size
 from syscalls.paths import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, check_flags, path_of, resolve
 from syscalls.structs import TIMEVAL_PAIR, UTIMBUF
+from vfs.notify import IN_ACCESS, IN_ATTRIB, IN_MODIFY
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -30,13 +31,20 @@ def open_path(t: Task, fd: int) -> Path:
     return path_of(t, t.files.get_io(fd))
 
 
+def _changed(place: Path, event: int = IN_ATTRIB) -> int:
+    """A call that changed an attribute has done its work."""
+    if place.mount.watches is not None:
+        place.mount.watches.on_path(place, event)
+    return 0
+
+
 # Mode and owner
 
 
 def _chmod(place: Path, mode: int) -> int:
     place.want_write()
     place.node.chmod(mode & 0o7777)
-    return 0
+    return _changed(place)
 
 
 def sys_chmod(t: Task, path: Ptr, mode: UInt) -> Result:
@@ -63,7 +71,7 @@ def sys_fchmodat2(t: Task, dirfd: Int, path: Ptr, mode: UInt, flags: UInt) -> Re
 def _chown(place: Path, uid: int, gid: int) -> int:
     place.want_write()
     place.node.chown(-1 if uid == _NOBODY else uid, -1 if gid == _NOBODY else gid)
-    return 0
+    return _changed(place) if uid & gid != _NOBODY else 0
 
 
 def sys_chown(t: Task, path: Ptr, uid: UInt, gid: UInt) -> Result:
@@ -100,7 +108,9 @@ def sys_umask(t: Task, mask: Int) -> Result:
 def _set_times(t: Task, place: Path, atime_ns: int | None, mtime_ns: int | None) -> int:
     place.want_write()
     place.node.utime(atime_ns, mtime_ns)
-    return 0
+    if atime_ns is not None and mtime_ns is not None:
+        return _changed(place)
+    return _changed(place, IN_MODIFY if atime_ns is None else IN_ACCESS)
 
 
 def _set_now(t: Task, place: Path) -> int:
@@ -109,7 +119,7 @@ def _set_now(t: Task, place: Path) -> int:
     if not place.node.checks_access and t.cred.fsuid != place.node.stat().st_uid:
         place.node.access(_W_OK, t.cred.fsuid, t.cred.fsgid)
     place.node.touch(t.kernel.clock.realtime_ns())
-    return 0
+    return _changed(place)
 
 
 def sys_utime(t: Task, path: Ptr, times: Ptr) -> Result:
@@ -186,7 +196,7 @@ def sys_truncate(t: Task, path: Ptr, size: Long) -> Result:
         place.node.access(_W_OK, t.cred.fsuid, t.cred.fsgid)
     check_size(t, size, place.node.stat().st_size)
     place.node.truncate(size)
-    return 0
+    return _changed(place, IN_MODIFY)
 
 
 def sys_ftruncate(t: Task, fd: UInt, size: Long) -> Result:
@@ -196,6 +206,8 @@ def sys_ftruncate(t: Task, fd: UInt, size: Long) -> Result:
     file = t.files.get_io(fd)
     check_size(t, size, file.stat().st_size)
     file.truncate(size)
+    if file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return 0
 
 
@@ -248,7 +260,7 @@ def _setxattr(t: Task, place: Path, name: int, value: int, size: int, flags: int
     data = t.mm.read(value, size) if size else b""
     place.want_write()
     place.node.setxattr(text, data, flags)
-    return 0
+    return _changed(place)
 
 
 def sys_setxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
@@ -289,7 +301,7 @@ def _removexattr(t: Task, place: Path, name: int) -> int:
     text = _name(t, name)
     place.want_write()
     place.node.removexattr(text)
-    return 0
+    return _changed(place)
 
 
 def sys_removexattr(t: Task, path: Ptr, name: Ptr) -> Result:

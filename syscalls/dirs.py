@@ -25,6 +25,7 @@ from vfs.file import SEEK_CUR, SEEK_SET
 from vfs.host import DENTS_MAX
 from vfs.hostfile import HostDir
 from vfs.node import Path
+from vfs.notify import IN_ACCESS
 from vfs.walk import join
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ _LAST_OFFSET = (1 << 63) - 1
 def sys_getdents64(t: Task, fd: UInt, buf: Ptr, count: UInt) -> Result:
     """getdents64(2)."""
     directory = t.files.get_io(fd)
+    if directory.mount is not None and directory.mount.watches is not None and directory.node.kind() == S_IFDIR:
+        directory.mount.watches.on_file(directory, IN_ACCESS)
     if isinstance(directory, HostDir) and directory.name not in t.kernel.mounts.children:
         # Half of all calls are at the end, most others fill little of a large buffer: fetch first, look at
         # the buffer after.  If it turns out bad, go back and see how many records fit.
@@ -250,6 +253,8 @@ def sys_mkdirat(t: Task, dirfd: Int, path: Ptr, mode: UInt) -> Result:
     """mkdirat(2)."""
     parent, name = place_for(t, dirfd, path, directory=True)
     parent.node.mkdir(name, mode & 0o1777 & ~t.fs.umask)
+    if parent.mount.watches is not None:
+        parent.mount.watches.created(parent, name, directory=True)
     return 0
 
 
@@ -267,6 +272,8 @@ def sys_mknodat(t: Task, dirfd: Int, path: Ptr, mode: UInt, dev: UInt) -> Result
         return -errno.EINVAL
     parent, name = place_for(t, dirfd, path)
     parent.node.mknod(name, (kind or S_IFREG) | mode & 0o7777 & ~t.fs.umask, dev)
+    if parent.mount.watches is not None:
+        parent.mount.watches.created(parent, name)
     return 0
 
 
@@ -282,6 +289,8 @@ def sys_symlinkat(t: Task, target: Ptr, dirfd: Int, path: Ptr) -> Result:
         return -errno.ENOENT
     parent, name = place_for(t, dirfd, path)
     parent.node.symlink(name, text)
+    if parent.mount.watches is not None:
+        parent.mount.watches.created(parent, name)
     return 0
 
 
@@ -302,6 +311,8 @@ def sys_linkat(t: Task, old_dir: Int, old: Ptr, new_dir: Int, new: Ptr, flags: I
     if refused:
         return -(errno.EEXIST if _exists(parent, name) else refused)
     parent.node.link(name, source.node)
+    if parent.mount.watches is not None:
+        parent.mount.watches.linked(parent, name, source.node)
     return 0
 
 
@@ -332,7 +343,11 @@ def _rmdir(t: Task, parent: Path, name: bytes) -> int:
     if t.kernel.mounts.is_point(join(parent.text, name)):
         return -errno.EBUSY
     may_change(t, parent)
+    watches = parent.mount.watches
+    info = watches.info(parent, name) if watches is not None else None
     parent.node.rmdir(name)
+    if watches is not None and info is not None:
+        watches.deleted(parent, name, info)
     return 0
 
 
@@ -345,7 +360,11 @@ def _unlink(t: Task, parent: Path, name: bytes, slashes: bool) -> int:
     may_change(t, parent)
     if slashes:
         return -errno.EISDIR if parent.node.lookup(name).kind() == S_IFDIR else -errno.ENOTDIR
+    watches = parent.mount.watches
+    info = watches.info(parent, name) if watches is not None else None
     parent.node.unlink(name)
+    if watches is not None and info is not None:
+        watches.deleted(parent, name, info)
     return 0
 
 
@@ -380,5 +399,9 @@ def sys_renameat2(t: Task, old_dir: Int, old: Ptr, new_dir: Int, new: Ptr, flags
         return -errno.EBUSY
     may_change(t, parent)
     may_change(t, to)
-    parent.node.rename(name, to.node, new_name, flags)
+    watches = parent.mount.watches
+    if watches is None:
+        parent.node.rename(name, to.node, new_name, flags)
+    else:
+        watches.rename(parent, name, to, new_name, flags)
     return 0

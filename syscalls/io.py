@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
+from kernel import siginfo
 from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from vfs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, SEEK_CUR, SEEK_HOLE, File
+from vfs.notify import IN_ACCESS, IN_MODIFY
 from vfs.pages import ShortSpans
 from vfs.pipe import PipeFile, clip
 from vfs.wait import POLLIN, POLLOUT
@@ -52,12 +54,15 @@ async def read_on(t: Task, file: File, attempt: Callable[[], int]) -> int:
             continue
         t.read_calls += 1
         t.read_bytes += done
+        if done and file.mount is not None and file.mount.watches is not None:
+            file.mount.watches.on_file(file, IN_ACCESS)
         return done
 
 
 def broken_pipe(t: Task, error: OSError) -> OSError:
-    """EPIPE of any write comes with SIGPIPE, EFBIG with SIGXFSZ."""
-    t.kernel.send_signal(t, SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ)
+    """EPIPE of any write comes with SIGPIPE, EFBIG with SIGXFSZ, as if the task sent it to itself."""
+    signo = SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ
+    t.kernel.send_signal(t, signo, siginfo.user(signo, t.tgid, t.cred.uid))
     return error
 
 
@@ -87,6 +92,8 @@ async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int
                 raise
             break
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -163,6 +170,8 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         check_read(file, spans, None)
     t.read_calls += 1
     t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
     return done
 
 
@@ -193,6 +202,8 @@ def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         if not done and type(spans) is ShortSpans:
             raise bad_address()
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -219,6 +230,8 @@ def sys_pread64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Resu
         check_read(file, spans, offset)
     t.read_calls += 1
     t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
     return done
 
 
@@ -242,6 +255,8 @@ def sys_pwrite64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Res
         raise bad_address()
     t.write_calls += 1
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -263,6 +278,8 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
         check_read(file, spans, offset)
     t.read_calls += 1
     t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
     return done
 
 
@@ -301,6 +318,8 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     if done and flags & (RWF_DSYNC | RWF_SYNC):
         file.sync(not flags & RWF_SYNC)
     t.write_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return done
 
 
@@ -419,6 +438,8 @@ def sys_fallocate(t: Task, fd: UInt, mode: Int, offset: Long, size: Long) -> Res
     if not mode & FALLOC_FL_KEEP_SIZE:
         check_size(t, offset + size, info.st_size)
     file.allocate(mode, offset, size)
+    if file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_MODIFY)
     return 0
 
 
@@ -458,8 +479,7 @@ def sys_readahead(t: Task, fd: UInt, offset: Long, count: ULong) -> Result:
 def check_size(t: Task, size: int, before: int) -> None:
     """RLIMIT_FSIZE for a file of `before` bytes that is to have `size`.  Raises OSError(EFBIG), with SIGXFSZ."""
     if size > before and size > t.rlimits[RLIMIT_FSIZE][0]:
-        t.kernel.send_signal(t, SIGXFSZ)
-        raise OSError(errno.EFBIG, "RLIMIT_FSIZE")
+        raise broken_pipe(t, OSError(errno.EFBIG, "RLIMIT_FSIZE"))
 
 
 def within_limit(t: Task, file: File, spans: Spans, offset: int | None) -> Spans:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from stat import S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG
+from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING
 
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
@@ -33,7 +33,9 @@ from vfs.file import (
     File,
 )
 from vfs.node import Path
+from vfs.notify import IN_MODIFY, IN_OPEN
 from vfs.opath import PathFile
+from vfs.pipe import PipeFile
 from vfs.walk import RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, Nameidata, join
 
 if TYPE_CHECKING:
@@ -48,7 +50,6 @@ _VALID = (
     | O_NOFOLLOW | O_NOATIME | O_SYNC | O_PATH | _TMPFILE_BIT
 )  # fmt: skip
 _RESOLVE_KNOWN = 0x3F
-_FIFO_RETRY_NS = 10_000_000
 
 _S_IALLUGO = 0o7777
 
@@ -124,29 +125,31 @@ def do_open(t: Task, dirfd: int, path_ptr: int, flags: int, mode: int, resolve: 
     if not flags & O_PATH:
         flags |= O_LARGEFILE
     mode &= _S_IALLUGO & ~t.fs.umask
-    try:
-        file = open_file(t, start, path, flags, mode, resolve)
-    except OSError as error:
-        if error.errno != errno.ENXIO or flags & (O_NONBLOCK | O_ACCMODE) != O_WRONLY:
-            raise
-        return _open_when_read(t, start, path, flags, resolve)
+    file = open_file(t, start, path, flags, mode, resolve)
+    if type(file) is PipeFile and file.waits_for_partner():
+        return _open_with_partner(t, file, flags)
     return t.files.install(file, flags & O_CLOEXEC != 0)
 
 
-async def _open_when_read(t: Task, start: Path, path: bytes, flags: int, resolve: int) -> int:
-    """Open a FIFO of the host for writing, which waits for a reader.  The host has no event for that."""
-    while True:
-        try:
-            file = open_file(t, start, path, flags, 0, resolve)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            place = Nameidata(t.kernel.mounts, t.fs.root, t, resolve).walk(start, path, True)
-            if place.node.kind() != S_IFIFO:
-                raise
-            await t.wait(timeout_ns=_FIFO_RETRY_NS)
-        else:
-            return t.files.install(file, flags & O_CLOEXEC != 0)
+async def _open_with_partner(t: Task, fifo: PipeFile, flags: int) -> int:
+    """wait_for_partner: the other end must have been opened, be it for a moment."""
+    try:
+        t.files.unused()
+        while fifo.waits_for_partner():
+            await t.wait(fifo.pipe.readable)
+    except BaseException:
+        fifo.release()
+        raise
+    _tell_opened(fifo, flags)
+    return t.files.install(fifo, flags & O_CLOEXEC != 0)
+
+
+def _tell_opened(file: File, flags: int) -> None:
+    """fsnotify_open, and the truncation that follows it."""
+    if file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_OPEN)
+        if flags & O_TRUNC and file.node.kind() == S_IFREG:
+            file.mount.watches.on_file(file, IN_MODIFY)
 
 
 def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve: int = 0) -> File:
@@ -156,10 +159,13 @@ def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve:
         found = t.kernel.mounts.locate(t.fs.root, start, path)
         if found is not None:
             mount, node, rel, text = found
-            if not (mount.read_only and flags & _MODIFIES):
+            # With watches it must be known whether the file is made or found
+            if not ((mount.read_only and flags & _MODIFIES) or (flags & O_CREAT and mount.watches is not None)):
                 file = node.open_at(rel, flags, mode, text)
                 if file is not None:
                     file.mount = mount
+                    if mount.watches is not None:
+                        _tell_opened(file, flags)
                     return file
     root = start if resolve & RESOLVE_IN_ROOT else t.fs.root
     data = Nameidata(t.kernel.mounts, root, t, resolve)
@@ -201,6 +207,8 @@ def open_found(t: Task, place: Path, flags: int) -> File:
 def _finish(file: File, place: Path, flags: int) -> File:
     file.flags = flags & ~_CREATION
     file.mount = place.mount
+    if place.mount.watches is not None and not (type(file) is PipeFile and file.waits_for_partner()):
+        _tell_opened(file, flags)
     return file
 
 
@@ -224,7 +232,10 @@ def _open_or_create(t: Task, data: Nameidata, start: Path, path: bytes, flags: i
             if error.errno != errno.ENOENT:
                 raise
             may_change(t, parent)
-            return _finish(parent.node.create(name, mode, flags, join(parent.text, name)), parent, flags)
+            file = parent.node.create(name, mode, flags, join(parent.text, name))
+            if parent.mount.watches is not None:
+                parent.mount.watches.created(parent, name)
+            return _finish(file, parent, flags & ~O_TRUNC)
         if flags & O_EXCL:
             raise OSError(errno.EEXIST, "file exists")
         if there.node.kind() != S_IFLNK:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kernel.signal import set_blocked
 from kernel.task import Interrupted
@@ -156,7 +156,10 @@ def sys_ppoll(t: Task, fds: Ptr, count: UInt, timeout: Ptr, mask: Ptr, mask_size
         return store_revents(t, fds, count, ready)
 
     async def wait() -> int:
-        ready = await masked(t, wanted, deadline, new_mask, lambda: store_left(t, timeout, deadline, 1))
+        try:
+            ready = await masked(t, new_mask, wait_ready(t, wanted, deadline))
+        finally:
+            store_left(t, timeout, deadline, 1)
         return store_revents(t, fds, count, ready)
 
     return wait()
@@ -171,29 +174,26 @@ def signal_mask(t: Task, address: int, size: int) -> int | None:
     return t.mm.u64(address)
 
 
-async def masked(
-    t: Task, wanted: Wanted, deadline: int | None, mask: int | None, leave: Callable[[], None]
-) -> dict[int, int]:
-    """`wait_ready` with another signal mask.  A signal's handler runs with that mask too, and what was
-    blocked before is blocked again after it."""
+Answer = TypeVar("Answer")
+
+
+async def masked(t: Task, mask: int | None, waiting: Awaitable[Answer]) -> Answer:
+    """Wait with another signal mask, if one is given.  A signal's handler runs with that mask too, and what
+    was blocked before is blocked again after it."""
+    if mask is None:
+        return await waiting
     before = t.signals.blocked
-    if mask is not None:
-        set_blocked(t, mask)
+    set_blocked(t, mask)
     try:
-        ready = await wait_ready(t, wanted, deadline)
+        answer = await waiting
     except Interrupted:
-        if mask is not None:
-            t.signals.set_saved_mask(before)
+        t.signals.set_saved_mask(before)
         raise
     except OSError:
-        if mask is not None:
-            set_blocked(t, before)
-        raise
-    finally:
-        leave()
-    if mask is not None:
         set_blocked(t, before)
-    return ready
+        raise
+    set_blocked(t, before)
+    return answer
 
 
 # select
@@ -258,7 +258,10 @@ def select(t: Task, count: int, addresses: tuple[int, int, int], timeout: int, u
         return sets.store(t, ready)
 
     async def wait() -> int:
-        ready = await masked(t, sets.wanted, deadline, mask, lambda: store_left(t, timeout, deadline, unit))
+        try:
+            ready = await masked(t, mask, wait_ready(t, sets.wanted, deadline))
+        finally:
+            store_left(t, timeout, deadline, unit)
         return sets.store(t, ready)
 
     return wait()

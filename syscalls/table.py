@@ -66,17 +66,15 @@ ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
 NO_SOCKETS: Final = REFUSED(errno.ENOTSOCK, "no sockets, so no descriptor is one")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
-NO_EPOLL: Final = REFUSED(ENOSYS, "no epoll; poll and select work")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
 NO_MQUEUE: Final = REFUSED(ENOSYS, "no POSIX message queues")
 NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
-NO_NOTIFY: Final = REFUSED(ENOSYS, "no file notification")
+NO_FANOTIFY: Final = REFUSED(ENOSYS, "no fanotify; inotify works")
 NO_PIDFD: Final = REFUSED(ENOSYS, "no process descriptors")
 NO_LSM: Final = REFUSED(ENOSYS, "no security modules")
-NO_TIMERFD: Final = REFUSED(ENOSYS, "no timer descriptors")
 NO_TIMERS: Final = REFUSED(ENOSYS, "no POSIX timers; alarm and setitimer work")
 
 TABLE: Final[tuple[Family, ...]] = (
@@ -165,29 +163,43 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("ppoll", FULL, NOHAND),
             Call("select", FULL, NOHAND),
             Call("pselect6", FULL, NOHAND),
-            Call("epoll_create", NO_EPOLL),
-            Call("epoll_create1", NO_EPOLL),
-            Call("epoll_ctl", NO_EPOLL),
-            Call("epoll_wait", NO_EPOLL),
-            Call("epoll_pwait", NO_EPOLL),
-            Call("epoll_pwait2", NO_EPOLL),
+        ),
+    ),
+    Family(
+        "Event polls",
+        "epoll",
+        (
+            Call("epoll_create", FULL),
+            Call("epoll_create1", FULL),
+            Call("epoll_ctl", FULL),
+            Call("epoll_wait", FULL),
+            Call("epoll_pwait", FULL),
+            Call("epoll_pwait2", FULL),
             Call("epoll_ctl_old", OBSOLETE),
             Call("epoll_wait_old", OBSOLETE),
-            Call("inotify_init", NO_NOTIFY),
-            Call("inotify_init1", NO_NOTIFY),
-            Call("inotify_add_watch", NO_NOTIFY),
-            Call("inotify_rm_watch", NO_NOTIFY),
-            Call("fanotify_init", NO_NOTIFY),
-            Call("fanotify_mark", NO_NOTIFY),
-            Call("io_setup", NO_AIO),
-            Call("io_destroy", NO_AIO),
-            Call("io_getevents", NO_AIO),
-            Call("io_pgetevents", NO_AIO),
-            Call("io_submit", NO_AIO),
-            Call("io_cancel", NO_AIO),
-            Call("io_uring_setup", NO_AIO),
-            Call("io_uring_enter", NO_AIO),
-            Call("io_uring_register", NO_AIO),
+        ),
+    ),
+    Family(
+        "File notification",
+        "inotify",
+        (
+            Call("inotify_init", FULL),
+            Call("inotify_init1", FULL),
+            Call("inotify_add_watch", PARTIAL("no events of what processes of the host do")),
+            Call("inotify_rm_watch", FULL),
+            Call("fanotify_init", NO_FANOTIFY),
+            Call("fanotify_mark", NO_FANOTIFY),
+        ),
+    ),
+    Family(
+        "Asynchronous input and output",
+        "aio",
+        (
+            *(
+                Call(f"io_{name}", NO_AIO)
+                for name in ("setup", "destroy", "getevents", "pgetevents", "submit", "cancel")
+            ),
+            *(Call(f"io_uring_{name}", NO_AIO) for name in ("setup", "enter", "register")),
         ),
     ),
     Family(
@@ -439,11 +451,10 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("kill", FULL),
             Call("tkill", FULL),
             Call("tgkill", FULL),
-            Call("signalfd", REFUSED(ENOSYS, "no signal descriptors")),
-            Call("signalfd4", REFUSED(ENOSYS, "no signal descriptors")),
             Call("restart_syscall", FULL, BLOCK),
         ),
     ),
+    Family("Signal descriptors", "signalfd", (Call("signalfd", FULL), Call("signalfd4", FULL))),
     Family(
         "Time",
         "time",
@@ -466,9 +477,15 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("timer_gettime", NO_TIMERS),
             Call("timer_getoverrun", NO_TIMERS),
             Call("timer_delete", NO_TIMERS),
-            Call("timerfd_create", NO_TIMERFD),
-            Call("timerfd_settime", NO_TIMERFD),
-            Call("timerfd_gettime", NO_TIMERFD),
+        ),
+    ),
+    Family(
+        "Timer descriptors",
+        "timerfd",
+        (
+            Call("timerfd_create", FULL),
+            Call("timerfd_settime", PARTIAL("a change of the host's clock does not cancel a timer")),
+            Call("timerfd_gettime", FULL),
         ),
     ),
     Family(

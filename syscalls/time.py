@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 TIMER_ABSTIME = 1
-_FOREVER = (1 << 63) - 1  # KTIME_MAX: longer times are taken for this one
+FOREVER = (1 << 63) - 1  # KTIME_MAX: longer times are taken for this one
 _MICRO = 1_000_000
 
 # The Clock method that answers for each clockid_t
@@ -56,7 +56,7 @@ def timespec(t: Task, address: int) -> int:
     seconds, nanoseconds = t.mm.unpack(TIMESPEC, address)
     if seconds < 0 or not 0 <= nanoseconds < NANOSECONDS:
         raise OSError(errno.EINVAL, "not a time")
-    return min(seconds * NANOSECONDS + nanoseconds, _FOREVER)
+    return min(seconds * NANOSECONDS + nanoseconds, FOREVER)
 
 
 def put_timespec(t: Task, address: int, value: int) -> None:
@@ -254,8 +254,8 @@ def sys_setitimer(t: Task, which: Int, new: Ptr, old: Ptr) -> int:
         fields = t.mm.unpack(ITIMERVAL, new)
         if fields[0] < 0 or fields[2] < 0 or not 0 <= fields[1] < _MICRO or not 0 <= fields[3] < _MICRO:
             return -errno.EINVAL
-        interval = min(fields[0] * NANOSECONDS + fields[1] * 1000, _FOREVER)
-        value = min(fields[2] * NANOSECONDS + fields[3] * 1000, _FOREVER)
+        interval = min(fields[0] * NANOSECONDS + fields[1] * 1000, FOREVER)
+        value = min(fields[2] * NANOSECONDS + fields[3] * 1000, FOREVER)
     if not 0 <= which <= 2:
         return -errno.EINVAL
     timer = interval_timer(t, which)

@@ -21,6 +21,7 @@ from syscalls.io import (
     write_vector,
 )
 from vfs.file import O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_SET
+from vfs.notify import IN_ACCESS, IN_MODIFY
 from vfs.pipe import PAGE, PipeFile
 from vfs.wait import POLLIN, POLLOUT
 
@@ -142,6 +143,10 @@ async def transfer(t: Task, source: Place, target: Place, size: int, chunk: int,
             raise
     source.finish(t)
     target.finish(t)
+    if done:
+        for file, event in ((source.file, IN_ACCESS), (target.file, IN_MODIFY)):
+            if file.mount is not None and file.mount.watches is not None:
+                file.mount.watches.on_file(file, event)
     return done
 
 

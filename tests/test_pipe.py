@@ -100,7 +100,7 @@ def test_ends() -> None:
     with pytest.raises(BlockingIOError):
         reader.read(cut(buffer, 1))
     woken: list[str] = []
-    reader.queues(POLLIN)[0].add(lambda: woken.append("reader"))
+    reader.queues(POLLIN)[0].add(lambda events: woken.append("reader"))
     assert writer.write([memoryview(b"last")]) == 4
     assert woken
     writer.release()

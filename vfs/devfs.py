@@ -158,6 +158,8 @@ class BlockingRandom(Random):
 
     __slots__ = ()
 
+    pollable = True
+
     def poll(self) -> int:
         return POLLIN | POLLRDNORM
 

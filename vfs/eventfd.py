@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vfs.anon import ANON_INODE_FS_MAGIC, ANON_INODEFS_DEV, AnonNode
+from vfs.anon import ANON_INO, ANON_INODE_FS_MAGIC, ANON_INODEFS_DEV, AnonNode
 from vfs.file import O_NONBLOCK, O_RDWR, File
 from vfs.node import Stat
 from vfs.pages import ShortSpans
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 EFD_SEMAPHORE = 1
 COUNT_MAX = (1 << 64) - 1
 _ids = itertools.count()
-ANON_INO = 1  # all anonymous inodes are one
 
 
 class EventFd(File):
     """A counter of 64 bits; its maximum is one less than what fits."""
 
     __slots__ = ("changed", "count", "id", "semaphore")
+
+    pollable = True
 
     def __init__(self, count: int, flags: int) -> None:
         node = AnonNode(Stat(0o600, ANON_INO, ANON_INODEFS_DEV), ANON_INODE_FS_MAGIC)
@@ -48,7 +49,7 @@ class EventFd(File):
         if error is not None:
             raise error  # Linux has counted down before it looks at the buffer
         put(spans, value.to_bytes(8, "little"))
-        self.changed.wake()
+        self.changed.wake(POLLOUT)
         return 8
 
     def write(self, spans: Spans) -> int:
@@ -61,7 +62,7 @@ class EventFd(File):
         if value >= COUNT_MAX - self.count:
             raise BlockingIOError(errno.EAGAIN, "counter would overflow")
         self.count += value
-        self.changed.wake()
+        self.changed.wake(POLLIN)
         return 8
 
     def seek(self, offset: int, whence: int) -> int:

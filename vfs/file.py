@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vfs.wait import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
 
 if TYPE_CHECKING:
+    from vfs.epoll import EpItem
     from vfs.node import Mount, Node, StatLike
     from vfs.pages import FilePages, Spans
 
@@ -33,13 +34,14 @@ class File:
 
     `flags` are Linux's open flags without the creation flags; `name` is the guest's absolute path at
     the time of opening, or Linux's own text for nameless files ("pipe:[7]", "anon_inode:[eventfd]").
-    `refs` counts descriptors; the table calls `release` when the last one is closed.  `mount` is the
-    mount it was opened through, None for nameless files.
+    `refs` counts descriptors and mappings; `put` gives one back.  `mount` is the
+    mount it was opened through, None for nameless files.  `epitems` are the epoll items for it (f_ep).
     """
 
-    __slots__ = ("flags", "mount", "name", "node", "refs")
+    __slots__ = ("epitems", "flags", "mount", "name", "node", "refs")
 
     seekable = False
+    pollable = False  # has a poll operation, so that epoll takes it (file_can_poll)
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
 
     def __init__(self, node: Node, flags: int, name: bytes) -> None:
@@ -48,6 +50,7 @@ class File:
         self.name = name
         self.mount: Mount | None = None
         self.refs = 0
+        self.epitems: list[EpItem] | None = None
 
     # Data
 
@@ -134,5 +137,22 @@ class File:
         """The pages behind mmap(2).  Raises OSError(ENODEV) for files that cannot be mapped."""
         raise OSError(errno.ENODEV, "cannot be mapped")
 
+    # The end
+
+    def put(self) -> None:
+        """fput: one reference less; with the last one everything that refers to the description goes."""
+        self.refs -= 1
+        if not self.refs:
+            self.last_put()
+
+    def last_put(self) -> None:
+        """__fput: nobody refers to the description any more."""
+        if self.mount is not None and self.mount.watches is not None:
+            self.mount.watches.closed(self)
+        if self.epitems:
+            for item in tuple(self.epitems):
+                item.remove()
+        self.release()
+
     def release(self) -> None:
-        """The last descriptor is gone."""
+        """What a kind of file does at the end."""

@@ -1,4 +1,4 @@
-"""Open files of the host: regular files, directories and FIFOs.
+"""Open files of the host: regular files and directories.
 
 Data moves between guest memory and the host with readv and writev on the spans themselves; the file
 position is the host descriptor's own.  A file that is mapped somewhere is kept in step with its cached
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from stat import S_IFDIR, S_IFIFO, S_IFREG
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,6 @@ from vfs.file import (
     O_EXCL,
     O_NOATIME,
     O_NOCTTY,
-    O_NONBLOCK,
     O_RDWR,
     O_SYNC,
     O_TRUNC,
@@ -38,7 +36,6 @@ from vfs.file import (
 )
 from vfs.mount import ListedDir
 from vfs.pages import FilePages, HostFilePages, Identity
-from vfs.wait import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, HostQueue, WaitQueue
 
 if TYPE_CHECKING:
     from vfs.hostfs import HostNode
@@ -119,7 +116,7 @@ def opened(node: HostNode, flags: int, name: bytes) -> File:
             return HostDir(node, flags & ~NOT_KEPT, name)
         return ScannedDir(node, flags & ~NOT_KEPT, name, [])
     if kind == S_IFIFO:
-        return HostFifo(node, flags & ~NOT_KEPT, name)
+        return node.without_io().open(flags, name)
     raise OSError(errno.EACCES, "devices of the host are not the guest's")
 
 
@@ -137,6 +134,7 @@ class HostFile(File):
         self.name = name
         self.mount = None
         self.refs = 0
+        self.epitems = None
         self.fd = node.fd
         self.identity = identity
         self.cached: dict[Identity, HostFilePages] = node.fs.cache.files
@@ -350,52 +348,3 @@ class ScannedDir(ListedDir):
 
     def sync(self, data_only: bool) -> None:
         os.fsync(self.node.fd)
-
-
-class HostFifo(File):
-    """An open FIFO of the host.  Its descriptor never blocks.
-
-    Opening for reading does not wait for a writer; the first read does, so that a reader that came
-    first does not see an end of file.
-    """
-
-    __slots__ = ("fd", "poller", "queue_in", "queue_out")
-
-    completes = True
-    node: HostNode
-
-    def __init__(self, node: HostNode, flags: int, name: bytes) -> None:
-        super().__init__(node, flags, name)
-        self.fd = node.fd
-        self.queue_in = HostQueue(node.fd, POLLIN)
-        self.queue_out = HostQueue(node.fd, POLLOUT)
-        self.poller = select.poll()
-        self.poller.register(node.fd, select.POLLIN | select.POLLOUT)
-
-    def read(self, spans: Spans) -> int:
-        if self.flags & O_ACCMODE == O_WRONLY:
-            raise OSError(errno.EBADF, "not open for reading")
-        if not self.flags & O_NONBLOCK and not self.poll() & (POLLIN | POLLHUP | POLLERR):
-            raise BlockingIOError(errno.EAGAIN, "no data")
-        return _readv(self.fd, spans[:IOV_MAX])
-
-    def write(self, spans: Spans) -> int:
-        return _writev(self.fd, spans[:IOV_MAX])
-
-    def poll(self) -> int:
-        events = 0
-        for _, ready in self.poller.poll(0):
-            if ready & select.POLLIN:
-                events |= POLLIN | POLLRDNORM
-            if ready & select.POLLOUT:
-                events |= POLLOUT | POLLWRNORM
-            if ready & select.POLLHUP:
-                events |= POLLHUP
-            if ready & select.POLLERR:
-                events |= POLLERR
-        return events
-
-    def queues(self, events: int) -> Sequence[WaitQueue]:
-        if events & POLLIN and events & POLLOUT:
-            return self.queue_in, self.queue_out
-        return (self.queue_out,) if events & POLLOUT else (self.queue_in,)

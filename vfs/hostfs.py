@@ -7,7 +7,7 @@ descriptors of directories and names everything else by its directory and name.
 
 Owners, modes and inode numbers pass through unchanged, and so do the host's permission checks.  Differs
 from Linux: the host's device files cannot be opened (EACCES), since a guest's devices are lxrun's own,
-and nobody listens on its sockets (ENXIO).
+nobody listens on its sockets (ENXIO), and a FIFO connects the guests of one run, not them and the host.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import errno
 import os
 from collections.abc import Callable
 from stat import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
+from weakref import WeakValueDictionary
 
 from vfs import host
-from vfs.file import O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, File
-from vfs.hostfile import host_flags, is_writing, opened
+from vfs.file import O_ACCMODE, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, File
+from vfs.hostfile import NOT_KEPT, host_flags, is_writing, opened
 from vfs.node import Node, StatFs, permitted
 from vfs.pages import Identity, PageCache
+from vfs.pipe import Pipe, open_fifo
 
 _close = os.close
 _fstat = os.fstat
@@ -35,9 +37,10 @@ class HostFs:
 
     `text_busy` says which files are being executed, so that opening one for writing gives ETXTBSY;
     `writers` counts, by identity, the descriptions that are open for writing, so that exec can refuse.
+    `fifos` are the pipes of FIFOs that are open.
     """
 
-    __slots__ = ("cache", "portable", "text_busy", "writers")
+    __slots__ = ("cache", "fifos", "portable", "text_busy", "writers")
 
     def __init__(
         self, cache: PageCache, text_busy: dict[Identity, int] | None = None, portable: bool = host.PORTABLE
@@ -45,6 +48,7 @@ class HostFs:
         self.cache = cache
         self.text_busy: dict[Identity, int] = {} if text_busy is None else text_busy
         self.writers: dict[Identity, int] = {}
+        self.fifos: WeakValueDictionary[Identity, Pipe] = WeakValueDictionary()
         self.portable = portable
 
     def root(self, path: bytes) -> HostNode:
@@ -155,11 +159,27 @@ class HostNode(Node):
         if kind not in (S_IFREG, S_IFDIR, S_IFIFO):
             numbers = {S_IFLNK: errno.ELOOP, S_IFSOCK: errno.ENXIO}
             raise OSError(numbers.get(kind, errno.EACCES), "cannot be opened")
+        if kind == S_IFIFO:
+            return self.open_fifo(flags & ~NOT_KEPT, name)
         return opened(self.reopened(host_flags(flags & ~(O_CREAT | O_EXCL))), flags, name)
+
+    def open_fifo(self, flags: int, name: bytes) -> File:
+        """The host says only whether it may be opened."""
+        if not self.host_access((os.R_OK, os.W_OK, os.R_OK | os.W_OK, 0)[flags & O_ACCMODE], True):
+            raise OSError(errno.EACCES, "permission denied")
+        identity = self.identity()
+        pipe = self.fs.fifos.get(identity)
+        if pipe is None:
+            pipe = self.fs.fifos[identity] = Pipe()
+        return open_fifo(self, pipe, flags, name)
 
     def reopened(self, flags: int) -> HostNode:
         """This very inode with a descriptor for I/O."""
         return HostNode(self.fs, os.open(host.by_fd(self.fd), flags))
+
+    def without_io(self) -> HostNode:
+        """This very inode with a descriptor that is not open for reading or writing."""
+        return self.reopened(host.O_PATH | host.O_CLOEXEC)
 
     def readlink(self) -> bytes:
         if self.kind() != S_IFLNK:

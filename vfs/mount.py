@@ -9,9 +9,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from stat import S_IFDIR
+from typing import TYPE_CHECKING
 
 from vfs.file import O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_SET, File
 from vfs.node import Mount, Node, Path, Stat, StatFs
+
+if TYPE_CHECKING:
+    from vfs.inotify import Watches
 
 _TMPFS_MAGIC = 0x01021994
 
@@ -57,7 +61,13 @@ class MountTable:
         self.attach(mount)
         return mount
 
+    def watch(self, watches: Watches | None) -> None:
+        """Tell `watches` from now on what happens to files, or nobody."""
+        for mount in {self.root, *self.mounts, *self.points.values()}:
+            mount.watches = watches
+
     def attach(self, mount: Mount) -> None:
+        mount.watches = self.root.watches
         point = mount.point
         self.points[point] = mount
         head = point[1:].partition(b"/")[0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from vfs.file import File
+    from vfs.inotify import Watches
 
 
 class StatLike(Protocol):
@@ -251,9 +252,10 @@ def permitted(mode: int, owner: int, group: int, wanted: int, uid: int, gid: int
 
 
 class Mount:
-    """struct mount: a filesystem attached at a place of the guest's tree."""
+    """struct mount: a filesystem attached at a place of the guest's tree.  `watches` is whom to tell what
+    happens to its files, None while nobody wants to know."""
 
-    __slots__ = ("fstype", "id", "point", "read_only", "root", "source")
+    __slots__ = ("fstype", "id", "point", "read_only", "root", "source", "watches")
 
     def __init__(self, root: Node, point: bytes, fstype: bytes, source: bytes, read_only: bool, id: int) -> None:
         self.root = root
@@ -262,6 +264,7 @@ class Mount:
         self.source = source
         self.read_only = read_only
         self.id = id
+        self.watches: Watches | None = None
 
 
 class Path:

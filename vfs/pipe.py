@@ -1,4 +1,4 @@
-"""Pipes: Linux's ``struct pipe_inode_info``, pipe(7), and the FIFOs of filesystems in memory.
+"""Pipes: Linux's ``struct pipe_inode_info``, pipe(7), and FIFOs, fifo(7).
 
 As in Linux a pipe is a ring of buffers of one page each.  A write's odd bytes are appended to the last
 buffer if they fit; everything else takes buffers of its own.  So writes of up to PIPE_BUF bytes are
@@ -38,7 +38,10 @@ class Pipe:
     """The ring.  `buffers` hold what was written, `start` is how much of the first one is read already;
     `slots` is how many buffers there may be."""
 
-    __slots__ = ("buffers", "readable", "readers", "slots", "start", "writable", "writers")
+    __slots__ = (
+        "__weakref__", "buffers", "r_counter", "readable", "readers", "slots", "start", "w_counter", "writable",
+        "writers",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.buffers: deque[bytearray] = deque()
@@ -46,6 +49,8 @@ class Pipe:
         self.slots = DEFAULT_SLOTS
         self.readers = 0
         self.writers = 0
+        self.r_counter = 0  # how often each end of a FIFO was opened
+        self.w_counter = 0
         self.readable = WaitQueue()
         self.writable = WaitQueue()
 
@@ -123,7 +128,7 @@ class Pipe:
 
     def _taken(self, was_full: bool) -> None:
         if was_full and len(self.buffers) < self.slots:
-            self.writable.wake()
+            self.writable.wake(POLLOUT | POLLWRNORM)
 
     def write(self, spans: Spans, packets: bool = False) -> int:
         """Put bytes in, as many as fit.  Raises BlockingIOError when full, BrokenPipeError without readers."""
@@ -145,7 +150,7 @@ class Pipe:
             done += self._fill(spans, packets)
             if not done:
                 raise BlockingIOError(errno.EAGAIN, "pipe full")
-        self.readable.wake()
+        self.readable.wake(POLLIN | POLLRDNORM)
         return done
 
     def _fill(self, spans: Spans, packets: bool) -> int:
@@ -219,9 +224,8 @@ class Pipe:
             raise OSError(errno.EPERM, "larger than pipe-max-size")
         if slots < len(self.buffers):
             raise OSError(errno.EBUSY, "more data than that in the pipe")
-        was_full = len(self.buffers) >= self.slots
         self.slots = slots
-        self._taken(was_full)
+        self.writable.wake()
         return slots * PAGE
 
 
@@ -264,19 +268,25 @@ class PipeNode(AnonNode):
 
     def open(self, flags: int, name: bytes) -> File:
         """Open one end again, through /proc/self/fd."""
-        return open_end(self, self.pipe, flags, name)
+        return PipeFile(self, self.pipe, flags, name)
 
 
 class PipeFile(File):
-    """One end of a pipe, or both (a FIFO opened O_RDWR)."""
+    """One end of a pipe, or both (a FIFO opened O_RDWR).
 
-    __slots__ = ("pipe",)
+    A FIFO's end that was opened alone remembers in `alone_at` how often the other had been opened then: its
+    open(2) waits until that changes, or, with O_NONBLOCK, poll(2) shows no POLLHUP until then.
+    """
+
+    __slots__ = ("alone_at", "pipe")
 
     completes = True
+    pollable = True
 
     def __init__(self, node: Node, pipe: Pipe, flags: int, name: bytes) -> None:
         super().__init__(node, flags, name)
         self.pipe = pipe
+        self.alone_at = -1
         mode = flags & O_ACCMODE
         if mode != O_WRONLY:
             pipe.readers += 1
@@ -296,7 +306,7 @@ class PipeFile(File):
         if mode != O_WRONLY:
             if pipe.buffers:
                 events |= POLLIN | POLLRDNORM
-            if not pipe.writers:
+            if not pipe.writers and self.alone_at != pipe.w_counter:
                 events |= POLLHUP
         if mode != O_RDONLY:
             if len(pipe.buffers) < pipe.slots:
@@ -329,15 +339,41 @@ class PipeFile(File):
         if not pipe.readers and not pipe.writers:
             pipe.buffers.clear()
             pipe.start = 0
-        pipe.readable.wake()
-        pipe.writable.wake()
+        elif not pipe.readers or not pipe.writers:
+            pipe.readable.wake()
+            pipe.writable.wake()
+
+    def waits_for_partner(self) -> bool:
+        """Whether open(2) of this end of a FIFO has to wait on `pipe.readable`, still."""
+        if self.flags & O_NONBLOCK:
+            return False
+        pipe = self.pipe
+        return self.alone_at == (pipe.w_counter if self.flags & O_ACCMODE == O_RDONLY else pipe.r_counter)
 
 
-def open_end(node: Node, pipe: Pipe, flags: int, name: bytes) -> PipeFile:
-    """Open a FIFO, fifo(7).  Raises OSError(ENXIO) for O_WRONLY | O_NONBLOCK without readers."""
-    if flags & O_ACCMODE == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
+def open_fifo(node: Node, pipe: Pipe, flags: int, name: bytes) -> PipeFile:
+    """fifo_open, up to where it waits (`waits_for_partner`).  Raises OSError ENXIO (O_WRONLY | O_NONBLOCK
+    without readers), EINVAL (neither for reading nor for writing)."""
+    mode = flags & O_ACCMODE
+    if mode == O_ACCMODE:
+        raise OSError(errno.EINVAL, "opened for nothing")
+    if mode == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
         raise OSError(errno.ENXIO, "no readers")
-    return PipeFile(node, pipe, flags, name)
+    file = PipeFile(node, pipe, flags, name)
+    came = False
+    if mode != O_WRONLY:
+        pipe.r_counter += 1
+        came = pipe.readers == 1
+        if not pipe.writers:
+            file.alone_at = pipe.w_counter
+    if mode != O_RDONLY:
+        pipe.w_counter += 1
+        came = came or pipe.writers == 1
+        if not pipe.readers:
+            file.alone_at = pipe.r_counter
+    if came:  # wake_up_partner
+        pipe.readable.wake()
+    return file
 
 
 def make_pipe(flags: int, uid: int, gid: int, now_ns: int) -> tuple[PipeFile, PipeFile]:

@@ -72,6 +72,7 @@ class HostStream(File):
     __slots__ = ("_poll", "fd", "given", "owned")
 
     completes = True
+    pollable = True
 
     def __init__(self, node: Node, flags: int, name: bytes, fd: int, given: int, owned: bool) -> None:
         super().__init__(node, flags, name)

@@ -14,7 +14,7 @@ from vfs.file import O_ACCMODE, O_EXCL, O_TRUNC, File
 from vfs.mount import ListedDir
 from vfs.node import Node, Stat, StatFs, permitted
 from vfs.pages import PAGE_SHIFT, PAGE_SIZE, Frames
-from vfs.pipe import Pipe, open_end
+from vfs.pipe import Pipe, open_fifo
 from vfs.shmem import (
     F_SEAL_EXEC,
     F_SEAL_GROW,
@@ -284,7 +284,7 @@ class TmpSpecial(TmpNode):
             raise OSError(errno.ENXIO if self.kind() == S_IFSOCK else errno.EACCES, "cannot be opened")
         if self.pipe is None:
             self.pipe = Pipe()
-        return open_end(self, self.pipe, flags, name)
+        return open_fifo(self, self.pipe, flags, name)
 
 
 class TmpDir(TmpNode):

@@ -210,6 +210,7 @@ _FPU_CONTROL = ("fpcw", "fpsw", "fptag", "fop", "fip", "fdp", "mxcsr")
 _STACKS = tuple(tuple(f"fp{(top + i) & 7}" for i in range(8)) for top in range(8))
 _SSE = tuple(f"xmm{i}" for i in range(16))
 
+EPOLL_EVENT = Struct("<IQ")  # struct epoll_event: events, data; packed on this machine alone
 SIGACTION = Struct("<QQQQ")  # struct sigaction as the system call has it: handler, flags, restorer, mask
 
 SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV = 4, 5, 7, 8, 11

@@ -446,8 +446,6 @@ SPECS: dict[str, Spec] = {
     "ppoll": Spec(pollfds, unsigned, s.timespec, s.sigset(4), size, extra=_poll_found),
     "select": Spec(integer, fd_set, fd_set, fd_set, s.timeval, extra=_selected),
     "pselect6": Spec(integer, fd_set, fd_set, fd_set, s.timespec, pointer(_pselect_mask), extra=_selected),
-    "epoll_create": Spec(integer),
-    "epoll_create1": Spec(flags(c.EPOLL_FLAGS, "EPOLL_")),
     # Attributes
     "stat": stat,
     "lstat": stat,
