@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vfs.mount import MountTable
     from vfs.pages import FilePages
     from vfs.tmpfs import TmpFs
+    from vfs.unix import UnixNet
     from vfs.wait import WaitQueue
 
 NO_RESULT = -(1 << 62)
@@ -112,6 +113,7 @@ class Kernel:
         self.foreground = 1  # the process group that has the terminal
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
+        self._unix: UnixNet | None = None
         self._watches: Watches | None = None
         self.tracers = tracers
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
@@ -228,6 +230,24 @@ class Kernel:
             if task.mm.exe_file is not None:
                 found.add(task.mm.exe_file)
         return found
+
+    @property
+    def unix(self) -> UnixNet:
+        """The names and sockets of AF_UNIX: net->unx."""
+        if self._unix is None:
+            from vfs.sock import PeerCred, Ucred
+            from vfs.unix import UnixNet
+
+            def who() -> Ucred:
+                task = self.current
+                return Ucred(task.tgid, task.cred.uid, task.cred.gid)
+
+            def peer() -> PeerCred:
+                task = self.current
+                return PeerCred(task.tgid, task.cred.euid, task.cred.egid, task.cred.groups)
+
+            self._unix = UnixNet(who, peer, int.from_bytes(self.entropy.bytes(4), "little"))
+        return self._unix
 
     # Signals
 

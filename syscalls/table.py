@@ -64,7 +64,7 @@ class Family(NamedTuple):
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
-NO_SOCKETS: Final = REFUSED(errno.ENOTSOCK, "no sockets, so no descriptor is one")
+ONLY_UNIX: Final = PARTIAL("AF_UNIX only; EAFNOSUPPORT for all others")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
@@ -543,24 +543,36 @@ TABLE: Final[tuple[Family, ...]] = (
         "Sockets",
         "socket",
         (
-            Call("socket", REFUSED(errno.EAFNOSUPPORT, "no sockets")),
-            Call("socketpair", REFUSED(errno.EAFNOSUPPORT, "no sockets")),
-            Call("bind", NO_SOCKETS),
-            Call("listen", NO_SOCKETS),
-            Call("accept", NO_SOCKETS),
-            Call("accept4", NO_SOCKETS),
-            Call("connect", NO_SOCKETS),
-            Call("shutdown", NO_SOCKETS),
-            Call("getsockname", NO_SOCKETS),
-            Call("getpeername", NO_SOCKETS),
-            Call("getsockopt", NO_SOCKETS),
-            Call("setsockopt", NO_SOCKETS),
-            Call("sendto", NO_SOCKETS),
-            Call("recvfrom", NO_SOCKETS),
-            Call("sendmsg", NO_SOCKETS),
-            Call("recvmsg", NO_SOCKETS),
-            Call("sendmmsg", NO_SOCKETS),
-            Call("recvmmsg", NO_SOCKETS),
+            Call("socket", ONLY_UNIX),
+            Call("socketpair", FULL),
+            Call("bind", FULL),
+            Call("listen", FULL),
+            Call("accept", FULL, SYS),
+            Call("accept4", FULL, SYS),
+            Call("connect", FULL, SYS),
+            Call("shutdown", FULL),
+            Call("getsockname", FULL),
+            Call("getpeername", FULL),
+        ),
+    ),
+    Family(
+        "Messages on sockets",
+        "message",
+        (
+            Call("sendto", FULL, SYS),
+            Call("sendmsg", FULL, SYS),
+            Call("sendmmsg", FULL, SYS),
+            Call("recvfrom", FULL, SYS),
+            Call("recvmsg", FULL, SYS),
+            Call("recvmmsg", FULL, SYS),
+        ),
+    ),
+    Family(
+        "Socket options",
+        "sockopt",
+        (
+            Call("getsockopt", PARTIAL("no filters, time stamps, SO_PEERSEC or SO_PEERPIDFD")),
+            Call("setsockopt", PARTIAL("no filters, time stamps or SO_PASSPIDFD")),
         ),
     ),
     Family(
