@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vfs.mount import MountTable
     from vfs.pages import FilePages
     from vfs.tmpfs import TmpFs
+    from vfs.unix import UnixNet
     from vfs.wait import WaitQueue
 
 EPOLL_ITEM_COST = 1024  # bytes of host memory
@@ -127,6 +128,7 @@ class Kernel:
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
         self._vdso: Vdso | None = None
+        self._unix: UnixNet | None = None
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
@@ -291,6 +293,24 @@ class Kernel:
             if task.mm.exe_file is not None:
                 found.add(task.mm.exe_file)
         return found
+
+    @property
+    def unix(self) -> UnixNet:
+        """The names and sockets of AF_UNIX: net->unx."""
+        if self._unix is None:
+            from vfs.sock import PeerCred, Ucred
+            from vfs.unix import UnixNet
+
+            def who() -> Ucred:
+                task = self.current
+                return Ucred(task.tgid, task.cred.uid, task.cred.gid)
+
+            def peer() -> PeerCred:
+                task = self.current
+                return PeerCred(task.tgid, task.cred.euid, task.cred.egid, task.cred.groups)
+
+            self._unix = UnixNet(who, peer, int.from_bytes(self.entropy.bytes(4), "little"))
+        return self._unix
 
     # Signals
 

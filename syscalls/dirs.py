@@ -19,6 +19,7 @@ from syscalls.paths import (
     path_of,
     resolve,
     resolve_parent,
+    start_of,
 )
 from syscalls.structs import DIRENT, DIRENT64
 from vfs.file import SEEK_CUR, SEEK_SET
@@ -26,7 +27,7 @@ from vfs.host import DENTS_MAX
 from vfs.hostfile import HostDir
 from vfs.node import Path
 from vfs.notify import IN_ACCESS
-from vfs.walk import join
+from vfs.walk import Nameidata, join
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,7 +220,13 @@ def cwd_text(t: Task) -> bytes:
 def place_for(t: Task, dirfd: int, path: int, directory: bool = False) -> tuple[Path, bytes]:
     """The directory and name under which something new is to be made: Linux's filename_create.  Raises
     OSError(EEXIST, EROFS, EACCES), and ENOENT for a slash after what will not be a directory."""
-    parent, name, slashes = resolve_parent(t, dirfd, path)
+    text = t.mm.cstring(path)
+    return new_name(t, start_of(t, dirfd, text), text, directory)
+
+
+def new_name(t: Task, start: Path, path: bytes, directory: bool = False) -> tuple[Path, bytes]:
+    """As `place_for`, for a path that is known."""
+    parent, name, slashes = Nameidata(t.kernel.mounts, t.fs.root, t).parent(start, path)
     if name in _NOT_NAMES or t.kernel.mounts.is_point(join(parent.text, name)):
         raise OSError(errno.EEXIST, "file exists")
     refused: OSError | None = None

@@ -59,13 +59,29 @@ async def read_on(t: Task, file: File, attempt: Callable[[], int]) -> int:
         return done
 
 
-def broken_pipe(t: Task, error: OSError) -> OSError:
-    """EPIPE of any write comes with SIGPIPE, EFBIG with SIGXFSZ, as if the task sent it to itself."""
-    if error.errno == errno.EPIPE and not isinstance(error, BrokenPipeError):
-        return error  # a socket of messages, see vfs/unix.py
+def broken_pipe(t: Task, error: OSError, file: File | None = None) -> OSError:
+    """EPIPE of a write comes with SIGPIPE, except from sockets of messages; EFBIG with SIGXFSZ.  It is as if
+    the task sent it to itself."""
+    if file is not None and file.sock is not None and not file.sock.sigpipe:
+        return error
     signo = SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ
     t.kernel.send_signal(t, signo, siginfo.user(signo, t.tgid, t.cred.uid))
     return error
+
+
+def socket_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
+    """The rest of a read from a socket, which waits in its own way; `again` gives the buffer without its
+    first bytes."""
+    from syscalls.message import read_on
+
+    return read_on(t, file, again)
+
+
+def socket_write(t: Task, file: File, again: Callable[[int], Spans], done: int) -> Result:
+    """The rest of a write to a socket that took `done` bytes so far."""
+    from syscalls.message import write_on
+
+    return write_on(t, file, again, done)
 
 
 async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int, done: int) -> int:
@@ -89,7 +105,7 @@ async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int
             break
         except OSError as error:
             if error.errno == errno.EPIPE:
-                broken_pipe(t, error)
+                broken_pipe(t, error, file)
             if not done:
                 raise
             break
@@ -167,6 +183,8 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
     except BlockingIOError:
         if file.flags & O_NONBLOCK:
             return -errno.EAGAIN
+        if file.sock is not None:
+            return socket_read(t, file, lambda done: buffer(t, buf + done, count - done, WRITE))
         return read_on(t, file, lambda: file.read(buffer(t, buf, count, WRITE)))
     if not done:
         check_read(file, spans, None)
@@ -193,13 +211,17 @@ def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         if file.flags & O_NONBLOCK:
             return -errno.EAGAIN
         done = 0
+        if not count:  # an empty message
+            return socket_write(t, file, lambda done: [], 0)
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.EFBIG):
-            raise broken_pipe(t, error) from None
+            raise broken_pipe(t, error, file) from None
         raise
     t.write_calls += 1
     if done < count:
         if file.completes and not file.flags & O_NONBLOCK:
+            if file.sock is not None:
+                return socket_write(t, file, lambda done: buffer(t, buf + done, count - done, READ), done)
             return write_on(t, file, lambda done: buffer(t, buf + done, count - done, READ), count, done)
         if not done and type(spans) is ShortSpans:
             raise bad_address()
@@ -251,7 +273,7 @@ def sys_pwrite64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Res
         done = file.pwrite(spans, offset)
     except OSError as error:
         if error.errno == errno.EFBIG:
-            raise broken_pipe(t, error) from None
+            raise broken_pipe(t, error, file) from None
         raise
     if not done and type(spans) is ShortSpans:
         raise bad_address()
@@ -275,6 +297,8 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
     except BlockingIOError:
         if file.flags & O_NONBLOCK or flags & RWF_NOWAIT:
             return -errno.EAGAIN
+        if file.sock is not None:
+            return socket_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
         return read_on(t, file, lambda: file.read(t.mm.iovec(vec, count, WRITE)))
     if not done:
         check_read(file, spans, offset)
@@ -305,7 +329,7 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
         done = 0
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.EFBIG):
-            raise broken_pipe(t, error) from None
+            raise broken_pipe(t, error, file) from None
         raise
     finally:
         if flags & (RWF_APPEND | RWF_NOAPPEND):
@@ -315,6 +339,8 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
         raise bad_address()
     if file.completes and not (own_flags & O_NONBLOCK or flags & RWF_NOWAIT):
         size = spans.size if type(spans) is ShortSpans else sum(map(len, spans))
+        if done < size and file.sock is not None:
+            return socket_write(t, file, lambda done: skip(t.mm.iovec(vec, count, READ), done), done)
         if done < size:
             return write_on(t, file, lambda done: skip(t.mm.iovec(vec, count, READ), done), size, done)
     if done and flags & (RWF_DSYNC | RWF_SYNC):

@@ -1,313 +1,311 @@
-"""Sockets: pairs of the family AF_UNIX (unix(7))."""
+"""Sockets: making, naming and connecting them.  Messages are in message.py, options in sockopt.py."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from stat import S_IFSOCK
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from emu.engine import READ, WRITE
 from kernel.task import Interrupted
-from syscalls.abi import Int, Ptr, Result, UInt, ULong
-from syscalls.fd import TWO_FDS
-from syscalls.io import broken_pipe, buffer, clamp, skip
-from vfs.file import O_CLOEXEC, O_NONBLOCK
-from vfs.unix import SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, UnixSocket, make_pair
-from vfs.wait import POLLIN, POLLOUT
+from syscalls.abi import Int, Ptr, Result
+from syscalls.dirs import new_name
+from syscalls.paths import find
+from vfs.file import O_CLOEXEC, O_NONBLOCK, File
+from vfs.sock import SOMAXCONN, Sock
+from vfs.unix import AF_UNIX, UnixSock
+from vfs.unix_dgram import UnixDgram
+from vfs.unix_sock import SUN_PATH_MAX, UnixConnected
 
 if TYPE_CHECKING:
     from kernel.task import Task
-    from vfs.pages import Spans
+    from vfs.wait import WaitQueue
 
-AF_UNIX, PF_MAX = 1, 46
-SOCK_RAW, SOCK_TYPE_MASK, SOCK_MAX = 3, 0xF, 11
-MSG_OOB, MSG_PEEK, MSG_CTRUNC, MSG_TRUNC, MSG_DONTWAIT = 0x1, 0x2, 0x8, 0x20, 0x40
-MSG_WAITALL, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC = 0x100, 0x4000, 0x40000000
-SHUT_RDWR = 2
+AF_UNSPEC, AF_MAX, SOCK_MAX = 0, 46, 11
+SOCK_CLOEXEC, SOCK_NONBLOCK = O_CLOEXEC, O_NONBLOCK
+SOCK_TYPE_MASK = 0xF
+FAMILY_SIZE = 2  # sizeof sa_family_t
+SOCKADDR_MAX = 128  # sizeof(struct sockaddr_storage)
+W_OK = 2
+TWO_FDS = Struct("<ii")
 
-SOL_SOCKET = 1
-SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_PROTOCOL, SO_DOMAIN, SO_ACCEPTCONN = 3, 4, 7, 8, 38, 39, 30
-SOCK_MIN_SNDBUF = 4608
-WMEM_MAX = 212992
-
-MSGHDR = Struct("<QI4xQQQQI4x")  # struct msghdr: name, its length, iovec, its length, control, its length, flags
-IOV_MAX = 1024
+# What all calls on sockets need
 
 
-def socket_of(t: Task, fd: int) -> UnixSocket:
-    """Raises OSError EBADF, ENOTSOCK."""
+def socket_file(t: Task, fd: int) -> File:
+    """The socket behind a descriptor.  Raises OSError(EBADF, ENOTSOCK)."""
     file = t.files.get_io(fd)
-    if not isinstance(file, UnixSocket):
+    if file.sock is None:
         raise OSError(errno.ENOTSOCK, "not a socket")
     return file
 
 
+def get_sock(t: Task, fd: int) -> Sock:
+    sock = socket_file(t, fd).sock
+    assert sock is not None
+    return sock
+
+
+def read_address(t: Task, address: int, size: int) -> bytes:
+    """move_addr_to_kernel: a struct sockaddr.  Raises OSError(EINVAL, EFAULT)."""
+    if not 0 <= size <= SOCKADDR_MAX:
+        raise OSError(errno.EINVAL, "bad length of an address")
+    return t.mm.read(address, size)
+
+
+def store_address(t: Task, name: bytes, address: int, size_at: int) -> None:
+    """move_addr_to_user: as much of `name` as the caller has room for, and its whole size."""
+    room = t.mm.u32(size_at)
+    if room >> 31:
+        raise OSError(errno.EINVAL, "negative length")
+    t.mm.write(address, name[:room])
+    t.mm.put_u32(size_at, len(name))
+
+
+def deadline_in(t: Task, timeout: int | None) -> int | None:
+    """When a call that waits `timeout` nanoseconds gives up."""
+    return None if timeout is None else t.kernel.clock.monotonic_ns() + timeout
+
+
+async def wait_until(t: Task, deadline: int | None, queue: WaitQueue) -> None:
+    """Wait for `queue`.  Raises BlockingIOError when `deadline` has passed.  A signal ends a wait with a
+    deadline with EINTR, handler or not (sock_intr_errno); otherwise it raises Interrupted."""
+    if deadline is None:
+        await t.wait(queue)
+        return
+    left = deadline - t.kernel.clock.monotonic_ns()
+    if left <= 0:
+        raise BlockingIOError(errno.EAGAIN, "timed out")
+    try:
+        await t.wait(queue, timeout_ns=left)
+    except Interrupted:
+        raise InterruptedError(errno.EINTR, "interrupted") from None
+
+
+@contextmanager
+def held(file: File) -> Iterator[None]:
+    """A reference while a call waits: another thread may close the descriptor (fdget)."""
+    file.refs += 1
+    try:
+        yield
+    finally:
+        file.put()
+
+
+# Making
+
+
+def sys_socket(t: Task, family: Int, type: Int, protocol: Int) -> Result:
+    """socket(2)."""
+    file = make_socket(t, family, type, protocol)
+    return t.files.install(file, type & SOCK_CLOEXEC != 0)
+
+
+def make_socket(t: Task, family: int, type: int, protocol: int) -> File:
+    """A socket without a descriptor.  Raises OSError(EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT)."""
+    check_types(type)
+    type &= SOCK_TYPE_MASK | SOCK_NONBLOCK
+    if 0 <= family < AF_MAX and type & SOCK_TYPE_MASK >= SOCK_MAX:
+        raise OSError(errno.EINVAL, "no such type of socket")
+    if family != AF_UNIX:
+        raise OSError(errno.EAFNOSUPPORT, "address family not supported")
+    if protocol not in (0, AF_UNIX):
+        raise OSError(errno.EPROTONOSUPPORT, "no such protocol")
+    return t.kernel.unix.socket(type & SOCK_TYPE_MASK, type & SOCK_NONBLOCK, t.cred.fsuid, t.cred.fsgid)
+
+
+def check_types(type: int) -> None:
+    """Raises OSError(EINVAL) for flags beside the type that a socket does not have."""
+    if type & ~(SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK):
+        raise OSError(errno.EINVAL, "unknown flags")
+
+
 def sys_socketpair(t: Task, family: Int, type: Int, protocol: Int, fds: Ptr) -> Result:
     """socketpair(2)."""
-    kind, flags = type & SOCK_TYPE_MASK, type & ~SOCK_TYPE_MASK
-    if flags & ~(O_CLOEXEC | O_NONBLOCK):
-        return -errno.EINVAL
-    if not 0 <= family < PF_MAX:
-        return -errno.EAFNOSUPPORT
-    if kind >= SOCK_MAX:
-        return -errno.EINVAL
-    if family != AF_UNIX:
-        return -errno.EAFNOSUPPORT
-    if protocol not in (0, AF_UNIX):
-        return -errno.EPROTONOSUPPORT
-    if kind not in (SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET):
-        return -errno.ESOCKTNOSUPPORT
-    first, second = make_pair(SOCK_DGRAM if kind == SOCK_RAW else kind, flags, t.cred.fsuid, t.cred.fsgid)
-    cloexec = bool(flags & O_CLOEXEC)
-    one = t.files.install(first, cloexec)
-    try:
-        two = t.files.install(second, cloexec)
-    except OSError:
-        t.files.close(one)
-        raise
-    try:
-        t.mm.pack(TWO_FDS, fds, one, two)
-    except OSError:
-        t.files.close(one)
-        t.files.close(two)
-        raise
+    check_types(type)
+    files = t.files
+    first = files.unused()
+    second = files.unused(first + 1)
+    t.mm.pack(TWO_FDS, fds, first, second)
+    pair = make_socket(t, family, type, protocol), make_socket(t, family, type, protocol)
+    t.kernel.unix.connect_pair(*pair)
+    for file in pair:
+        files.install(file, type & SOCK_CLOEXEC != 0)
     return 0
 
 
-# Sending
+# Names
 
 
-def send(t: Task, socket: UnixSocket, spans: Callable[[int], Spans], flags: int) -> Result:
-    """What the sending calls have in common; `spans` gives the buffer without its first bytes."""
-    if flags & MSG_OOB:
-        return -errno.EOPNOTSUPP
-    wait = not (flags & MSG_DONTWAIT or socket.flags & O_NONBLOCK)
-    size = sum(map(len, spans(0)))
+def sun_path(address: bytes) -> bytes:
+    """The name in a struct sockaddr_un (unix_validate_addr, unix_mkname_bsd): a path, or with a NUL in front
+    an abstract name, whose length is that of the address.  Raises OSError(EINVAL)."""
+    if not FAMILY_SIZE < len(address) <= FAMILY_SIZE + SUN_PATH_MAX or address[0] | address[1] << 8 != AF_UNIX:
+        raise OSError(errno.EINVAL, "not an address of this family")
+    name = address[FAMILY_SIZE:]
+    return name if name[0] == 0 else name.split(b"\0", 1)[0]
 
-    def attempt(done: int) -> int:
-        try:
-            return socket.send(spans(done))
-        except BrokenPipeError as error:
-            if socket.type == SOCK_STREAM and not flags & MSG_NOSIGNAL and not done:
-                raise broken_pipe(t, error) from None
-            raise
 
-    try:
-        done = attempt(0)
-    except BlockingIOError:
-        if not wait:
-            return -errno.EAGAIN
-        done = 0
+def find_other(t: Task, name: bytes, type: int) -> UnixSock:
+    """unix_find_other: the socket called `name`.  Raises OSError(ECONNREFUSED, EPROTOTYPE), and what a walk
+    of the path does."""
+    net = t.kernel.unix
+    if name[0] == 0:
+        other = net.abstract.get((type, name))
     else:
-        if done >= size or not wait:
-            return done
-
-    async def rest(done: int) -> int:
-        while True:
-            try:
-                await t.wait(*socket.queues(POLLOUT))
-                done += attempt(done)
-            except BlockingIOError:
-                continue
-            except (OSError, Interrupted):
-                if not done:
-                    raise
-                return done
-            if done >= size:
-                return done
-
-    return rest(done)
+        place = find(t, t.fs.cwd, name)
+        place.node.access(W_OK, t.cred.fsuid, t.cred.fsgid)
+        other = net.bound.get(place.node.identity()) if place.node.kind() == S_IFSOCK else None
+    if other is None:
+        raise OSError(errno.ECONNREFUSED, "nobody has that name")
+    if other.type != type:
+        raise OSError(errno.EPROTOTYPE, "another type of socket")
+    return other
 
 
-def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, address: Ptr, address_length: Int) -> Result:
-    """send(2) and sendto(2)."""
-    socket = socket_of(t, fd)
-    count = clamp(t, buf, count)
-    if address:
-        named(t, socket, address, address_length)
-    return send(t, socket, lambda done: buffer(t, buf + done, count - done, READ), flags)
-
-
-def named(t: Task, socket: UnixSocket, address: int, length: int) -> None:
-    """A destination: nobody has a name."""
-    if not 0 <= length <= 128:
-        raise OSError(errno.EINVAL, "bad address length")
-    if not length:
-        return
-    t.mm.read(address, length)
-    if socket.type != SOCK_DGRAM:
-        raise OSError(errno.EISCONN if socket.peer is not None else errno.EOPNOTSUPP, "connected")
-    raise OSError(errno.ECONNREFUSED if length > 2 else errno.EINVAL, "nobody has that name")
-
-
-def sys_sendmsg(t: Task, fd: Int, message: Ptr, flags: UInt) -> Result:
-    """sendmsg(2)."""
-    socket = socket_of(t, fd)
-    name, name_length, vec, count, _, control_length, _ = t.mm.unpack(MSGHDR, message)
-    if count > IOV_MAX:
-        return -errno.EMSGSIZE
-    if name:
-        named(t, socket, name, name_length)
-    if control_length:
-        return -errno.EINVAL
-    t.mm.iovec(vec, count, READ)
-    return send(t, socket, lambda done: skip(t.mm.iovec(vec, count, READ), done), flags)
-
-
-# Receiving
-
-
-def receive(
-    t: Task, socket: UnixSocket, spans: Callable[[int], Spans], flags: int, report: Callable[[int], None]
-) -> Result:
-    """What the receiving calls have in common; `report` is told the flags of the message."""
-    if flags & MSG_OOB:
-        return -errno.EOPNOTSUPP
-    wait = not (flags & MSG_DONTWAIT or socket.flags & O_NONBLOCK)
-    peek = bool(flags & MSG_PEEK)
-    all_of_it = flags & MSG_WAITALL and socket.type == SOCK_STREAM and wait and not peek
-    size = sum(map(len, spans(0)))
-    if not size and socket.type == SOCK_STREAM:
-        report(0)
+def sys_bind(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
+    """bind(2)."""
+    sock = get_sock(t, fd)
+    name = read_address(t, address, size)
+    assert isinstance(sock, UnixSock)
+    if name == b"\1\0":
+        t.kernel.unix.autobind(sock)
         return 0
+    path = sun_path(name)
+    if path[0] == 0:
+        t.kernel.unix.bind_abstract(sock, path)
+        return 0
+    return bind_path(t, sock, path)
 
-    def attempt(done: int) -> int:
-        stored, there = socket.receive(spans(done), wait=wait, peek=peek)
-        cut = stored < there
-        report(MSG_TRUNC if cut else 0)
-        return there if cut and flags & MSG_TRUNC else stored
 
+def bind_path(t: Task, sock: UnixSock, path: bytes) -> int:
+    """unix_bind_bsd: make an inode for the socket.  It has the mode of the socket itself."""
+    assert sock.file is not None
+    mode = sock.file.stat().st_mode & ~t.fs.umask
     try:
-        done = attempt(0)
-    except BlockingIOError:
-        if not wait:
-            return -errno.EAGAIN
-        done = 0
+        parent, name = new_name(t, t.fs.cwd, path)
+        parent.node.mknod(name, mode, 0)
+    except OSError as error:
+        return -errno.EADDRINUSE if error.errno == errno.EEXIST else -(error.errno or errno.EIO)
+    if sock.name is not None:
+        parent.node.unlink(name)
+        return -errno.EINVAL
+    t.kernel.unix.bind_node(sock, path, parent.node.lookup(name))
+    if parent.mount.watches is not None:
+        parent.mount.watches.created(parent, name)
+    return 0
+
+
+def sys_getsockname(t: Task, fd: Int, address: Ptr, size: Ptr) -> Result:
+    """getsockname(2)."""
+    store_address(t, get_sock(t, fd).sockname(), address, size)
+    return 0
+
+
+def sys_getpeername(t: Task, fd: Int, address: Ptr, size: Ptr) -> Result:
+    """getpeername(2)."""
+    store_address(t, get_sock(t, fd).peername(), address, size)
+    return 0
+
+
+# Connecting
+
+
+def sys_listen(t: Task, fd: Int, backlog: Int) -> Result:
+    """listen(2)."""
+    get_sock(t, fd).listen(backlog if 0 <= backlog <= SOMAXCONN else SOMAXCONN)
+    return 0
+
+
+def sys_connect(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
+    """connect(2)."""
+    file = socket_file(t, fd)
+    sock = file.sock
+    name = read_address(t, address, size)
+    if isinstance(sock, UnixConnected):
+        path = sun_path(name)
+        autobind(t, sock)
+        if sock.connect(find_other(t, path, sock.type)):
+            return 0
+        return -errno.EAGAIN if file.flags & O_NONBLOCK else connect_on(t, file, sock, path)
+    assert isinstance(sock, UnixDgram)
+    if len(name) < FAMILY_SIZE:
+        return -errno.EINVAL
+    if name[0] | name[1] << 8 == AF_UNSPEC:
+        sock.connect_to(None)
     else:
-        if not all_of_it or not 0 < done < size:
-            return done
+        path = sun_path(name)
+        autobind(t, sock)
+        sock.connect_to(find_other(t, path, sock.type))
+    return 0
 
-    async def rest(done: int) -> int:
+
+def autobind(t: Task, sock: UnixSock) -> None:
+    """A socket that asks for credentials gets a name, so that it can be answered."""
+    if sock.passcred:
+        t.kernel.unix.autobind(sock)
+
+
+async def connect_on(t: Task, file: File, sock: UnixConnected, path: bytes) -> int:
+    """Wait for room in the listener's queue."""
+    deadline = deadline_in(t, sock.sndtimeo)
+    with held(file):
         while True:
-            try:
-                await t.wait(*socket.queues(POLLIN))
-                more = attempt(done)
-            except BlockingIOError:
-                continue
-            except (OSError, Interrupted):
-                if not done:
-                    raise
-                return done
-            done += more
-            if not all_of_it or not more or done >= size:
-                return done
-
-    return rest(done)
+            listener = find_other(t, path, sock.type)
+            if sock.connect(listener):
+                return 0
+            await wait_until(t, deadline, listener.peer_wait)
 
 
-def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, address: Ptr, address_length: Ptr) -> Result:
-    """recv(2) and recvfrom(2)."""
-    socket = socket_of(t, fd)
-    count = clamp(t, buf, count)
-
-    def report(flags: int) -> None:
-        if address:
-            if t.mm.u32(address_length) >> 31:
-                raise OSError(errno.EINVAL, "bad address length")
-            t.mm.put_u32(address_length, 0)
-
-    return receive(t, socket, lambda done: buffer(t, buf + done, count - done, WRITE), flags, report)
+def sys_accept(t: Task, fd: Int, address: Ptr, size: Ptr) -> Result:
+    """accept(2)."""
+    return sys_accept4(t, fd, address, size, 0)
 
 
-def sys_recvmsg(t: Task, fd: Int, message: Ptr, flags: UInt) -> Result:
-    """recvmsg(2)."""
-    socket = socket_of(t, fd)
-    name, _, vec, count, _, _, _ = t.mm.unpack(MSGHDR, message)
-    if count > IOV_MAX:
-        return -errno.EMSGSIZE
-    t.mm.iovec(vec, count, WRITE)
+def sys_accept4(t: Task, fd: Int, address: Ptr, size: Ptr, flags: Int) -> Result:
+    """accept4(2)."""
+    if flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK):
+        return -errno.EINVAL
+    t.files.get_io(fd)
+    t.files.unused()
+    file = socket_file(t, fd)
+    assert file.sock is not None
+    connection = file.sock.accept()
+    if connection is not None:
+        return accepted(t, connection, address, size, flags)
+    if file.flags & O_NONBLOCK:
+        return -errno.EAGAIN
+    return accept_on(t, file, file.sock, address, size, flags)
 
-    def report(found: int) -> None:
-        if name:
-            t.mm.put_u32(message + 8, 0)
-        t.mm.put_u64(message + 40, 0)
-        t.mm.put_u32(message + 48, found | flags & MSG_CMSG_CLOEXEC)
 
-    return receive(t, socket, lambda done: skip(t.mm.iovec(vec, count, WRITE), done), flags, report)
+async def accept_on(t: Task, file: File, sock: Sock, address: int, size: int, flags: int) -> int:
+    deadline = deadline_in(t, sock.rcvtimeo)
+    with held(file):
+        while True:
+            await wait_until(t, deadline, sock.readable)
+            connection = sock.accept()
+            if connection is not None:
+                return accepted(t, connection, address, size, flags)
 
 
-# Everything else
+def accepted(t: Task, connection: Sock, address: int, size: int, flags: int) -> int:
+    """A descriptor for a new connection.  One that cannot be handed over is closed."""
+    file = connection.open(flags & SOCK_NONBLOCK, t.cred.fsuid, t.cred.fsgid)
+    if address:
+        try:
+            store_address(t, connection.peername(), address, size)
+        except OSError:
+            file.last_put()
+            raise
+    return t.files.install(file, flags & SOCK_CLOEXEC != 0)
 
 
 def sys_shutdown(t: Task, fd: Int, how: Int) -> Result:
     """shutdown(2)."""
-    socket = socket_of(t, fd)
-    if not 0 <= how <= SHUT_RDWR:
+    sock = get_sock(t, fd)
+    if not 0 <= how <= 2:
         return -errno.EINVAL
-    socket.shutdown(how + 1)
-    return 0
-
-
-def put_name(t: Task, address: int, length: int) -> int:
-    """The name of a socket that has none: its family."""
-    room = t.mm.u32(length)
-    if room >> 31:
-        return -errno.EINVAL
-    t.mm.write(address, AF_UNIX.to_bytes(2, "little")[:room])
-    t.mm.put_u32(length, 2)
-    return 0
-
-
-def sys_getsockname(t: Task, fd: Int, address: Ptr, length: Ptr) -> Result:
-    """getsockname(2)."""
-    socket_of(t, fd)
-    return put_name(t, address, length)
-
-
-def sys_getpeername(t: Task, fd: Int, address: Ptr, length: Ptr) -> Result:
-    """getpeername(2)."""
-    if socket_of(t, fd).peer is None:
-        return -errno.ENOTCONN
-    return put_name(t, address, length)
-
-
-def sys_getsockopt(t: Task, fd: Int, level: Int, name: Int, value: Ptr, length: Ptr) -> Result:
-    """getsockopt(2)."""
-    socket = socket_of(t, fd)
-    if level != SOL_SOCKET:
-        return -errno.EOPNOTSUPP
-    room = t.mm.u32(length)
-    if room >> 31:
-        return -errno.EINVAL
-    answers = {
-        SO_TYPE: socket.type,
-        SO_ERROR: socket.error,
-        SO_SNDBUF: socket.sndbuf,
-        SO_RCVBUF: WMEM_MAX,
-        SO_PROTOCOL: 0,
-        SO_DOMAIN: AF_UNIX,
-        SO_ACCEPTCONN: 0,
-    }
-    if name not in answers:
-        return -errno.ENOPROTOOPT
-    if name == SO_ERROR:
-        socket.error = 0
-    data = answers[name].to_bytes(4, "little")[:room]
-    t.mm.write(value, data)
-    t.mm.put_u32(length, len(data))
-    return 0
-
-
-def sys_setsockopt(t: Task, fd: Int, level: Int, name: Int, value: Ptr, length: Int) -> Result:
-    """setsockopt(2)."""
-    socket = socket_of(t, fd)
-    if length < 0:
-        return -errno.EINVAL
-    if level != SOL_SOCKET or name != SO_SNDBUF:
-        return -errno.ENOPROTOOPT
-    if length < 4:
-        return -errno.EINVAL
-    wanted = t.mm.u32(value)
-    socket.sndbuf = max(2 * min(wanted, WMEM_MAX), SOCK_MIN_SNDBUF)
+    sock.shut_down(how + 1)
     return 0

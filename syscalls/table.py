@@ -64,7 +64,7 @@ class Family(NamedTuple):
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
-NO_NAMES: Final = REFUSED(errno.EOPNOTSUPP, "sockets have no names")
+ONLY_UNIX: Final = PARTIAL("AF_UNIX only; EAFNOSUPPORT for all others")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
@@ -576,24 +576,36 @@ TABLE: Final[tuple[Family, ...]] = (
         "Sockets",
         "socket",
         (
-            Call("socket", REFUSED(errno.EAFNOSUPPORT, "no sockets but pairs")),
+            Call("socket", ONLY_UNIX),
             Call("socketpair", FULL),
-            Call("bind", NO_NAMES),
-            Call("listen", NO_NAMES),
-            Call("accept", NO_NAMES),
-            Call("accept4", NO_NAMES),
-            Call("connect", NO_NAMES),
+            Call("bind", FULL),
+            Call("listen", FULL),
+            Call("accept", FULL, SYS),
+            Call("accept4", FULL, SYS),
+            Call("connect", FULL, SYS),
             Call("shutdown", FULL),
             Call("getsockname", FULL),
             Call("getpeername", FULL),
-            Call("getsockopt", PARTIAL("type, family, error and buffer sizes")),
-            Call("setsockopt", PARTIAL("SO_SNDBUF")),
-            Call("sendto", PARTIAL("no out-of-band data"), SYS),
-            Call("recvfrom", PARTIAL("no out-of-band data"), SYS),
-            Call("sendmsg", PARTIAL("no ancillary or out-of-band data"), SYS),
-            Call("recvmsg", PARTIAL("no ancillary or out-of-band data"), SYS),
-            Call("sendmmsg", REFUSED(ENOSYS, "one message at a time")),
-            Call("recvmmsg", REFUSED(ENOSYS, "one message at a time")),
+        ),
+    ),
+    Family(
+        "Messages on sockets",
+        "message",
+        (
+            Call("sendto", FULL, SYS),
+            Call("sendmsg", FULL, SYS),
+            Call("sendmmsg", FULL, SYS),
+            Call("recvfrom", FULL, SYS),
+            Call("recvmsg", FULL, SYS),
+            Call("recvmmsg", FULL, SYS),
+        ),
+    ),
+    Family(
+        "Socket options",
+        "sockopt",
+        (
+            Call("getsockopt", PARTIAL("no filters, time stamps, SO_PEERSEC or SO_PEERPIDFD")),
+            Call("setsockopt", PARTIAL("no filters, time stamps or SO_PASSPIDFD")),
         ),
     ),
     Family(

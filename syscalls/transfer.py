@@ -83,7 +83,7 @@ class Place:
             raise
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.EFBIG):
-                raise broken_pipe(t, error) from None
+                raise broken_pipe(t, error, self.file) from None
             raise
 
     def advance(self, size: int) -> None:
@@ -257,7 +257,7 @@ async def sys_tee(t: Task, in_fd: UInt, out_fd: UInt, size: ULong, flags: UInt) 
         except BlockingIOError:
             queues = target.queues(POLLOUT)
         except BrokenPipeError as error:
-            raise broken_pipe(t, error) from None
+            raise broken_pipe(t, error, target) from None
         if not wait:
             return -errno.EAGAIN
         await t.wait(*queues)

@@ -9,9 +9,8 @@ import os
 from vfs.node import Node, Stat, StatFs
 
 # Anonymous device numbers (major 0) that Linux gives these filesystems at boot.
-PIPEFS_DEV, ANON_INODEFS_DEV = 0x0E, 0x0F
-PID_FS_DEV = 0x05
-PIPEFS_MAGIC, ANON_INODE_FS_MAGIC, PID_FS_MAGIC = 0x50495045, 0x09041934, 0x50494446
+PID_FS_DEV, SOCKFS_DEV, PIPEFS_DEV, ANON_INODEFS_DEV = 0x05, 0x08, 0x0E, 0x0F
+SOCKFS_MAGIC, PIPEFS_MAGIC, ANON_INODE_FS_MAGIC, PID_FS_MAGIC = 0x534F434B, 0x50495045, 0x09041934, 0x50494446
 ANON_INO = 1  # all anonymous inodes are one
 
 _inodes = itertools.count(1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vfs.epoll import EpItem
     from vfs.node import Mount, Node, StatLike
     from vfs.pages import FilePages, Spans
+    from vfs.sock import Sock
 
 # Open flags: the values of asm-generic/fcntl.h; an architecture that differs translates at the ABI.
 O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE = 0, 1, 2, 3
@@ -43,6 +44,7 @@ class File:
     seekable = False
     pollable = False  # has a poll operation, so that epoll takes it (file_can_poll)
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
+    sock: Sock | None = None  # what is behind a socket
 
     def __init__(self, node: Node, flags: int, name: bytes) -> None:
         self.node = node

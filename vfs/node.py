@@ -119,6 +119,10 @@ class Node:
         """The S_IFMT bits."""
         return stat_bits.S_IFMT(self.stat().st_mode)
 
+    def identity(self) -> object:
+        """Something that is the same for all nodes of one inode, and different for any other inode."""
+        return self
+
     def open(self, flags: int, name: bytes) -> File:
         """A new open file description of this node; the walk has already done O_CREAT and O_EXCL."""
         raise OSError(errno.ENXIO, "cannot be opened")
