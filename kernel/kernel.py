@@ -113,7 +113,6 @@ class Kernel:
         self.pids: dict[int, Pid] = {}  # of those that somebody has a descriptor for
         self.mounts: MountTable = None  # type: ignore[assignment]  # set by whoever builds the tree
         self.host_signals: HostSignals | None = None
-        self.run_queue = RunQueue(self.clock)
         self.need_resched = False  # before it goes on, the task on the CPU is compared with the others
         self.ticking = False  # a tick is due, at which `need_resched` will be set
         self.idle = True  # nobody has the CPU
@@ -137,6 +136,7 @@ class Kernel:
             self.syscall = self._traced_syscall  # type: ignore[method-assign]
         self.cpu.attach(self.arena, self)
         self.clock: Clock = Clock(self.cpu.counter)
+        self.run_queue = RunQueue(self.clock)
         self.hwcap: int = arch.hwcap(self.cpu)  # AT_HWCAP; asked while no guest's registers are loaded
 
     # Entry points of the engine
