@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.workloads import LXRUN, MEMORY_LIMIT_MB, NATIVE, RUNNERS, Seconds, Workload
+from bench.workloads import LXRUN, MEMORY_LIMIT_MB, NATIVE, RUNNERS, SLEEPER_KB_LIMIT, Seconds, Workload
 
 if TYPE_CHECKING:
-    from bench.run import Measured
+    from bench.run import Measured, Sleepers
 
 INTRODUCTION = """# Measurements
 
@@ -54,11 +54,17 @@ def _version(package: str) -> str:
 
 class Report:
     def __init__(
-        self, workloads: list[Workload], results: dict[str, Measured], peaks: dict[str, float], rounds: int
+        self,
+        workloads: list[Workload],
+        results: dict[str, Measured],
+        peaks: dict[str, float],
+        sleepers: Sleepers,
+        rounds: int,
     ) -> None:
         self.workloads = workloads
         self.results = results
         self.peaks = peaks
+        self.sleepers = sleepers
         self.rounds = rounds
         self.medians: dict[str, Seconds] = {w.key: results[w.key].medians(w) for w in workloads}
 
@@ -81,6 +87,11 @@ class Report:
         if peak is not None:
             met = "yes" if peak <= MEMORY_LIMIT_MB else "**no**"
             rows.append(f"| peak memory of `busybox true` | ≤ {MEMORY_LIMIT_MB:g} MB | {peak:.1f} | {met} |")
+        for title, limit, value in (
+            ("memory of one of 1,000 sleeping processes, KB", SLEEPER_KB_LIMIT, self.sleepers.kilobytes),
+            ("processor time of 1,000 sleeping processes, %", 0, 100 * self.sleepers.cpu),
+        ):
+            rows.append(f"| {title} | ≤ {limit:g} | {value:.0f} | {'yes' if round(value) <= limit else '**no**'} |")
         return "\n".join(rows)
 
     def times(self) -> str:

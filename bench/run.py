@@ -22,6 +22,7 @@ from bench.workloads import LXRUN, NATIVE, QEMU, QILING, RUNNERS, Seconds, Workl
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 180
 PATIENCE = 15.0  # a run that takes longer is not repeated
+SLEEPERS = 1000
 
 
 @dataclass
@@ -48,6 +49,12 @@ class Measured:
                 value = (value - statistics.median(self.idle[runner])) / workload.count * 1e6
             found[runner] = value
         return found
+
+
+def work_command(runner: str, workload: Workload) -> list[str]:
+    if runner == QEMU and workload.qemu_argv is not None:
+        return workload.qemu_argv
+    return command(runner, workload.argv)
 
 
 def command(runner: str, argv: Sequence[str]) -> list[str]:
@@ -85,7 +92,7 @@ def execute(argv: list[str], work: Path, keep: bool) -> Run:
 def check(workload: Workload, runner: str, work: Path, expected: str) -> tuple[str, float]:
     """Run once untimed: why this runner cannot do the work (empty: it can), and how long it took."""
     large = bool(workload.bytes)
-    got = execute(command(runner, workload.argv), work, keep=not large)
+    got = execute(work_command(runner, workload), work, keep=not large)
     if got.seconds >= TIMEOUT:
         return f"more than {TIMEOUT} s", got.seconds
     if got.status:
@@ -99,7 +106,7 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
     slow: set[tuple[str, str]] = set()
     for workload in chosen:
         able[workload.key] = []
-        native = execute(command(NATIVE, workload.argv), work, keep=not workload.bytes)
+        native = execute(work_command(NATIVE, workload), work, keep=not workload.bytes)
         for runner in runners:
             why, seconds = check(workload, runner, work, native.output)
             print(f"{workload.key:10} {runner:10} {why or f'{seconds:.2f} s'}", flush=True)
@@ -116,20 +123,44 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
                     continue
                 result = results[workload.key]
                 if workload.warm:
-                    execute(command(NATIVE, workload.argv), work, keep=False)
+                    execute(work_command(NATIVE, workload), work, keep=False)
                 if workload.idle:
                     idle = execute(command(runner, workload.idle), work, keep=False)
                     result.idle.setdefault(runner, []).append(idle.seconds)
-                done = execute(command(runner, workload.argv), work, keep=False)
+                done = execute(work_command(runner, workload), work, keep=False)
                 result.work.setdefault(runner, []).append(done.seconds)
         print(f"round {number + 1} of {rounds}", flush=True)
     return results
+
+
+@dataclass
+class Sleepers:
+    """Kilobytes for each sleeping process, and the share of a processor all of them take."""
+
+    kilobytes: float
+    cpu: float
 
 
 def peak_mb(runner: str, argv: Sequence[str], work: Path) -> float:
     """Peak memory of one run, in megabytes."""
     execute([str(work / "peak"), *command(runner, argv)], work, keep=True)
     return int((work / "output").read_text()) * 1024 / 1e6
+
+
+def measure_sleepers(work: Path) -> Sleepers:
+    """What SLEEPERS processes that do nothing cost under lxrun."""
+    tasks = str(work / "tasks")
+    empty, full = [tasks, "sleepers", "0"], [tasks, "sleepers", str(SLEEPERS)]
+    memory = (peak_mb(LXRUN, full, work) - peak_mb(LXRUN, empty, work)) * 1000 / SLEEPERS
+    pid = os.posix_spawn(sys.executable, command(LXRUN, full), {"PYTHONPATH": str(ROOT)}, setpgroup=0)
+    time.sleep(1)  # a start-up of less than that, then a second of sleep of which the middle counts
+    cpu = []
+    for _ in range(2):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        cpu.append(int(fields[11]) + int(fields[12]))
+        time.sleep(0.25)
+    os.waitpid(pid, 0)
+    return Sleepers(memory, (cpu[1] - cpu[0]) / os.sysconf("SC_CLK_TCK") / 0.25)
 
 
 def main() -> None:
@@ -156,10 +187,11 @@ def main() -> None:
         chosen = [w for w in workloads(work) if not keys or w.key in keys]
         results = measure(chosen, runners, work, options.rounds)
         peaks = {r: peak_mb(r, ["/bin/busybox", "true"], work) for r in runners}
+        sleepers = measure_sleepers(work)
 
     from bench.report import Report
 
-    report = Report(chosen, results, peaks, options.rounds)
+    report = Report(chosen, results, peaks, sleepers, options.rounds)
     print(report.targets())
     if options.json:
         Path(ROOT, options.json).write_text(json.dumps({k: asdict(v) for k, v in results.items()}, indent=1))

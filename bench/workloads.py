@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +40,10 @@ def ratio(limit: float, other: str) -> Target:
 @dataclass(frozen=True)
 class Workload:
     """`argv` is timed as a whole process.  With `idle`, a run that does everything but the work, and a
-    `count`, the work's own time for each of `count` operations is reported in microseconds."""
+    `count`, the work's own time for each of `count` operations is reported in microseconds.
+
+    qemu-user does not follow exec: what the programs that its guest starts run on is the host.  `qemu_argv` is
+    then what a native shell runs, with each program under qemu-user."""
 
     key: str
     title: str
@@ -48,6 +53,7 @@ class Workload:
     count: int = 1
     bytes: int = 0  # moved, for a rate
     warm: bool = False  # the host's caches are filled by a native run before each timed one
+    qemu_argv: list[str] | None = None
 
     @property
     def unit(self) -> str:
@@ -66,6 +72,7 @@ def digits(n):
 print(''.join(map(str, digits(4000))))
 """
 
+FORKS = "i=0; while [ $i -lt {count} ]; do {command}; i=$((i+1)); done"
 SHELL = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo $i"
 
 
@@ -84,11 +91,81 @@ def inserts() -> str:
 def write_inputs(work: Path) -> None:
     """The files the workloads read, and their C programs."""
     for source in sorted(PROGRAMS.glob("*.c")):
-        subprocess.run(["gcc", "-O2", "-static", "-o", str(work / source.stem), str(source)], check=True)
+        subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", str(work / source.stem), str(source)], check=True)
+    if shutil.which("autoconf"):
+        shutil.copy(PROGRAMS / "configure.ac", work)
+        (work / "Makefile.in").write_text("all:\n")
+        (work / "config.h.in").touch()
+        (work / "install-sh").touch(0o755)
+        subprocess.run(["autoconf"], cwd=work, check=True)
+        commands_under_qemu(work / "under-qemu", work / "under_qemu")
     piece = bytes(range(256)) * 4096
     with (work / "gibibyte").open("wb") as f:
         for _ in range(GIB // len(piece)):
             f.write(piece)
+
+
+def commands_under_qemu(folder: Path, wrapper: Path) -> None:
+    """A directory for PATH in which every program is run by qemu-user, the parts of the compiler too."""
+    folder.mkdir()
+    places = {path.name: path for path in sorted(Path("/usr/bin").iterdir()) if _is_elf(path)}
+    for part in ("cc1", "collect2", "as", "ld"):
+        found = subprocess.run(["gcc", f"-print-prog-name={part}"], capture_output=True, text=True, check=True)
+        places[part] = Path(shutil.which(found.stdout.strip()) or found.stdout.strip())
+    (folder / "places").write_text("".join(f"{name} {place}\n" for name, place in places.items()))
+    for name in places:
+        (folder / name).symlink_to(wrapper)
+
+
+def _is_elf(path: Path) -> bool:
+    try:
+        with path.open("rb") as f:
+            return f.read(4) == b"\x7fELF" and os.access(path, os.X_OK)
+    except OSError:
+        return False
+
+
+def task_workloads(work: Path) -> list[Workload]:
+    """Processes, threads and signals."""
+    tasks = str(work / "tasks")
+
+    def per_task(key: str, title: str, n: int, limit: float, each: int = 1) -> Workload:
+        """`each`: operations in one of the `n` rounds."""
+        target = Target(f"≤ {limit:g} µs", limit, lambda s: s[LXRUN])
+        return Workload(key, title, [tasks, key, str(n)], (target,), [tasks, key, "0"], n * each)
+
+    def loop(key: str, title: str, count: int, program: list[str]) -> Workload:
+        command = " ".join(program) + " > /dev/null"
+        here = FORKS.format(count=count, command=command)
+        there = FORKS.format(count=count, command=f"qemu-x86_64 {command}")
+        shell = ["/bin/busybox", "sh", "-c"]
+        return Workload(key, title, [*shell, here], (ratio(0.5, QEMU),), qemu_argv=[*shell, there])
+
+    found = [
+        loop("forkexec", "sh: 200 × fork and exec `busybox true`", 200, ["/bin/busybox", "true"]),
+        loop("forkls", "sh: 100 × dynamic `ls /`", 100, ["/bin/ls", "/"]),
+        per_task("fork", "fork and wait, 256 MB dirty", 40, 5000),
+        per_task("thread", "thread: create and join", 4_000, 200),
+        per_task("pingpong", "pipe ping-pong of two processes", 10_000, 60),
+        per_task("mutex", "mutex, uncontended", 3_000_000, 1),
+        per_task("handover", "condition variable hand-over", 10_000, 40, each=2),
+        per_task("signal", "signal to itself and back", 20_000, 40),
+    ]
+    if shutil.which("autoconf"):
+        script = "rm -rf built; mkdir built; cd built; {more}exec {shell} ../configure --quiet {options}"
+        under = f"export UNDER_QEMU={work}/under-qemu PATH={work}/under-qemu; "
+        options = f"CONFIG_SHELL=dash CC='gcc -B{work}/under-qemu/'"
+        sh = ["/bin/sh", "-c"]
+        found.append(
+            Workload(
+                "configure",
+                "`./configure` of a small package",
+                [*sh, script.format(more="", shell="/bin/dash", options="CONFIG_SHELL=/bin/dash CC=gcc")],
+                (ratio(1, QEMU),),
+                qemu_argv=[*sh, script.format(more=under, shell="dash", options=options)],
+            )
+        )
+    return found
 
 
 def workloads(work: Path) -> list[Workload]:
@@ -125,7 +202,9 @@ def workloads(work: Path) -> list[Workload]:
             warm=True,
         ),
         Workload("find", "`find /usr -type f`, warm", ["find", "/usr", "-type", "f"], (ratio(12, NATIVE),), warm=True),
+        *task_workloads(work),
     ]
 
 
 MEMORY_LIMIT_MB = 60.0
+SLEEPER_KB_LIMIT = 150.0
