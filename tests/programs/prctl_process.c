@@ -104,9 +104,10 @@ static void orphans(int subreaper)
     read(news[0], &report, sizeof report);
     NOTE("signal %d code %d uid %d from the parent %d", report.got, report.code, report.uid, report.from_parent);
     NOTE("now the child of: %s", report.after == middle ? "its grandparent" : report.after == getpid() ? "its great-grandparent" : "somebody else");
-    int status;
-    while (waitpid(-1, &status, 0) > 0)
-        NOTE("status %x", status);
+    int status, count = 0, all = 0;
+    for (; waitpid(-1, &status, 0) > 0; count++) /* in any order */
+        all |= status;
+    NOTE("%d ended, statuses %x", count, all);
     close(news[0]);
     close(news[1]);
 }
