@@ -87,15 +87,15 @@ class PageTable(UserMemory):
 
     def freeze(self, keep: dict[int, int]) -> bool:
         """Set a large table aside; `keep` are entries of it that stay.  True if `pages` is another dict now."""
-        pages, frozen = self.pages, self.frozen
+        if self.frozen is not None and self.unseen < FREEZE_PAGES:
+            self._thaw_all()  # no longer worth it
         if not self.is_large():
             return False
-        if frozen is not None and len(frozen.owners) > 1:
-            if len(pages) < self.unseen:
+        if self.frozen is not None and len(self.frozen.owners) > 1:
+            if len(self.pages) < self.unseen:
                 return False
-            self.thaw(0, END)
-            self._leave()
-            frozen = None
+            self._thaw_all()
+        pages, frozen = self.pages, self.frozen
         for number in keep:
             del pages[number]
         if frozen is None:
@@ -109,8 +109,6 @@ class PageTable(UserMemory):
 
     def share(self, child: PageTable) -> None:
         """Give a new table all that this one has, without write permission for either."""
-        if self.frozen is not None and not self.unseen:
-            self._leave()
         copies = {number: entry & ~WRITE for number, entry in self.pages.items()}
         child.pages.update(copies)
         if self.frozen is not None:
@@ -127,6 +125,10 @@ class PageTable(UserMemory):
         self.pages.clear()
         if self.frozen is not None:
             self._leave()
+
+    def _thaw_all(self) -> None:
+        self.thaw(0, END)
+        self._leave()
 
     def _leave(self) -> None:
         """Share what is frozen no longer."""

@@ -162,7 +162,7 @@ FILES: dict[str, bytes] = {
     "dyn": elf(load(vaddr=0x1000), **DYN),
     "dyn, two": elf(load(vaddr=0, offset=0), load(vaddr=0x5000, flags=R | W, memsz=0x9000), **DYN),
     "dyn, high": elf(load(vaddr=0x10000000), **DYN),
-    "dyn, backwards": elf(load(vaddr=0x18000), load(vaddr=0x1000), **DYN),
+    "dyn, backwards": elf(load(vaddr=0x8000), load(vaddr=0x1000), **DYN),
     "dyn, 64K": elf(load(vaddr=0x1000, align=1 << 16), load(vaddr=0x23000), **DYN),
     "dyn, 1G": elf(load(vaddr=0x1000, align=1 << 30), **DYN),
     "dyn, 2^63": elf(load(vaddr=0x1000, align=1 << 63), **DYN),

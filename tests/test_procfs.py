@@ -210,7 +210,9 @@ class Machine:
         self.committed = 3
         self.uts = Uts(b"x86_64", b"box")
         self.arch = SimpleNamespace(MACHINE="x86_64")
-        mm = SimpleNamespace(vmas=[], pages={}, major_faults=1, minor_faults=2, dumpable=1)
+        mm = SimpleNamespace(
+            vmas=[], pages={}, major_faults=1, minor_faults=2, dumpable=1, thaw=lambda first, last: None
+        )
         cred = Credentials(0, 0, (), CAP_ALL)
         self.current = SimpleNamespace(
             tid=7, tgid=7, mm=mm, exit_status=None, zombie=False, cred=cred, pdeath_signal=0, kernel=self
