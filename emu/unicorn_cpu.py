@@ -168,8 +168,7 @@ class UnicornCpu:
         self._fault_word = c_uint64()
         self._exception_words: list[int] = []
         self._port_registers: dict[str, int] | None = None
-        self._since_flush = 0
-        self._flush_at = _FIRST_GROWTH
+        self._flush_at = self._grow_at = _FIRST_GROWTH  # fills since the last flush, and in all, before the next
         self._grow = False
         self._supervisor: Supervisor | None = None
         self._keep: list[object] = [slots]  # what C holds pointers to
@@ -319,9 +318,8 @@ class UnicornCpu:
                     slot = entries[where] = from_address(where)
                 # Both fields are masked by the library: the entry's low bits are its permissions.
                 slot.paddr = slot.perms = entry
-                self.fills += 1
-                self._since_flush = since = self._since_flush + 1
-                if since == self._flush_at:
+                self.fills = fills = self.fills + 1
+                if fills == self._grow_at:
                     self._grow = True
                     self._emu_stop(self._handle)
                 return True
@@ -467,7 +465,7 @@ class UnicornCpu:
 
     def flush(self) -> None:
         self.flushes += 1
-        self._since_flush = 0
+        self._grow_at = self.fills + self._flush_at
         self._ctl(self._handle, _CTL_TLB_FLUSH)
 
     def code_written(self, paddr: int, size: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from struct import Struct
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +23,6 @@ from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.futex import FutexTable
 from kernel.runqueue import TICK_NS, RunQueue
 from kernel.sched import disarm
-from kernel.task import NO_RESULT, Interrupted
 from kernel.timers import Timer, Timers
 from kernel.uts import Uts
 from kernel.vdso import Vdso
@@ -403,27 +402,3 @@ class Kernel:
     def send_signal(self, task: Task, signo: int, info: siginfo.SigInfo | None = None) -> None:
         """A signal from the kernel to a process."""
         signal.send(task, info if info is not None else siginfo.from_kernel(signo))
-
-    def drive(self, task: Task, coroutine: Coroutine[Any, Any, int], value: bool | BaseException) -> int | None:
-        """Advance a waiting call; its result, or None if it waits on (task.waiting says for what)."""
-        try:
-            if isinstance(value, BaseException):
-                task.waiting = coroutine.throw(value)
-            else:
-                task.waiting = coroutine.send(value if task.waiting is not None else None)
-            return None
-        except StopIteration as done:
-            result: int = done.value
-            if result < 0 and result != NO_RESULT and LINUX_ERRNO is not None:
-                result = -LINUX_ERRNO.get(-result, 5)
-        except OSError as error:
-            result = -linux_errno(error)
-        except Interrupted as broken:
-            broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
-            number = task.call_number
-            pc = self.cpu.read((self.arch.PC,))[0] - self.arch.SYSCALL_SIZE
-            task.signals.interrupted = signal.InterruptedCall(number, pc, task.call_first, self.calls.restart(number))
-            result = -4  # -EINTR, unless the signal's disposition says otherwise
-        task.call = None
-        task.waiting = None
-        return result

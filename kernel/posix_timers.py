@@ -133,9 +133,9 @@ class PosixTimer:
         return True
 
 
-def timer_create(t: Task, clock_id: int, clock: PosixClock) -> PosixTimer:
-    """A timer with the default event, SIGALRM.  Raises OSError(EAGAIN): each has a place among the user's
-    pending signals (RLIMIT_SIGPENDING)."""
+def new_timer_id(t: Task) -> int:
+    """alloc_posix_timer: a timer's number, which is gone even if the timer does not come about.  Raises
+    OSError(EAGAIN): each has a place among the user's pending signals (RLIMIT_SIGPENDING)."""
     if signal.queued_by(t) >= t.rlimits[signal.RLIMIT_SIGPENDING][0]:
         raise OSError(errno.EAGAIN, "too many signals queued")
     shared = t.signals.shared
@@ -143,7 +143,7 @@ def timer_create(t: Task, clock_id: int, clock: PosixClock) -> PosixTimer:
     while number in shared.posix_timers:
         number = (number + 1) & INT_MAX
     shared.next_timer_id = (number + 1) & INT_MAX
-    return PosixTimer(number, clock_id, clock, t.kernel.tasks[t.tgid])
+    return number
 
 
 def timer_delete(t: Task, timer: PosixTimer) -> None:

@@ -21,6 +21,7 @@ from emu.engine import EXEC, Exit
 from kernel import exit as end
 from kernel import fault as memory
 from kernel import posix_cpu_timers, siginfo, signal
+from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.task import NO_RESULT, Interrupted, Task
 from vfs import host
 from vfs.wait import HostQueue
@@ -175,17 +176,32 @@ def _leave(kernel: Kernel, task: Task) -> None:
 
 def _advance(kernel: Kernel, task: Task) -> bool:
     """Take a call that does not fit into the trap one step on; False if the task sleeps now."""
-    value: bool | BaseException = True
-    if task.waiting is not None:
-        value = not task.timed_out
-        if not task.woken and _to_be_interrupted(task):
-            value = Interrupted()
-    result = kernel.drive(task, task.call, value)
-    if result is None:
+    call = task.call
+    try:
+        if task.waiting is None:
+            task.waiting = call.send(None)
+        elif not task.woken and _to_be_interrupted(task):
+            task.waiting = call.throw(Interrupted())
+        else:
+            task.waiting = call.send(not task.timed_out)
+    except StopIteration as done:
+        result: int = done.value
+        if result < 0 and LINUX_ERRNO is not None and result != NO_RESULT:
+            result = -LINUX_ERRNO.get(-result, 5)
+    except OSError as error:
+        result = -linux_errno(error)
+    except Interrupted as broken:
+        broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
+        number = task.call_number
+        pc = kernel.cpu.read((kernel.arch.PC,))[0] - kernel.arch.SYSCALL_SIZE
+        task.signals.interrupted = signal.InterruptedCall(number, pc, task.call_first, kernel.calls.restart(number))
+        result = -4  # -EINTR, unless the signal's disposition says otherwise
+    else:
         for tracer in kernel.tracers:
             tracer.suspend(task)
         _arm(kernel, task)
         return task.ready
+    task.call = task.waiting = None
     if result != NO_RESULT:
         kernel.cpu.set_result(result)
     if kernel.tracers and task.exit_status is None:

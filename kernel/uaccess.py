@@ -62,8 +62,10 @@ class UserMemory:
         """
         if size == 0:
             return []
-        start = self._entry(address, access)
-        room = PAGE_SIZE - (address & _OFFSET)
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        offset = address & _OFFSET
+        start = (entry & PAGE_MASK) + offset if entry & access and not entry & EXEC else self._entry(address, access)
+        room = PAGE_SIZE - offset
         if size <= room:
             return [self.memory[start : start + size]]
         if address + size > self.task_size:  # access_ok

@@ -29,10 +29,10 @@ def _timer(t: Task, number: int) -> PosixTimer:
 def sys_timer_create(t: Task, which: Int, event: Ptr, created: Ptr) -> int:
     """timer_create(2)."""
     fields = t.mm.unpack(SIGEVENT, event) if event else None
-    clock = posix_clock(t, which)
-    if not clock.has_timers:
+    if which >= 0 and not posix_clock(t, which).has_timers:
         return -errno.EOPNOTSUPP
-    timer = posix_timers.timer_create(t, which, clock)
+    number = posix_timers.new_timer_id(t)
+    timer = PosixTimer(number, which, posix_clock(t, which), t.kernel.tasks[t.tgid])
     if fields is not None:
         timer.value, timer.signo, timer.notify, tid = fields
         if timer.notify not in (SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID):

@@ -606,6 +606,11 @@ SPECS: dict[str, Spec] = {
     "alarm": Spec(unsigned),
     "getitimer": Spec(itimer, out(s.itimerval)),
     "setitimer": Spec(itimer, s.itimerval, out(s.itimerval)),
+    "timer_create": Spec(clock, s.sigevent, out(number("<i"))),
+    "timer_settime": Spec(integer, flags(c.TIMER_FLAGS, "TIMER_"), s.itimerspec, out(s.itimerspec)),
+    "timer_gettime": Spec(integer, out(s.itimerspec)),
+    "timer_getoverrun": Spec(integer),
+    "timer_delete": Spec(integer),
     # Information
     "sethostname": Spec(node_name, unsigned),
     "setdomainname": Spec(node_name, unsigned),

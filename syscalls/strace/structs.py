@@ -208,6 +208,35 @@ clone_args = struct("<8Q", clone_args_text)
 timespec = struct("<qQ", timespec_text)
 timeval = struct("<qQ", timeval_text)
 itimerval = struct("<qQqQ", lambda a, b, s, u: f"{{it_interval={timeval_text(a, b)}, it_value={timeval_text(s, u)}}}")
+itimerspec = struct(
+    "<qQqQ", lambda a, b, s, n: f"{{it_interval={timespec_text(a, b)}, it_value={timespec_text(s, n)}}}"
+)
+
+
+def sigevent_text(value: int, signo: int, notify: int, tid: int, function: int, attributes: int) -> str:
+    fields: list[tuple[str, object]] = []
+    if value:
+        number = value & 0xFFFF_FFFF
+        number -= number >> 31 << 32
+        fields.append(("sigev_value", f"{{sival_int={number}, sival_ptr={address_text(value)}}}"))
+    named = notify in (0, 2, 4)  # all but SIGEV_NONE say which signal
+    fields.append(("sigev_signo", signal_name(signo - (signo >> 31 << 32)) if named else signo))
+    fields.append(("sigev_notify", choice_text(c.SIGEVENTS, notify, "SIGEV_")))
+    if notify == 2:
+        fields.append(("sigev_notify_function", address_text(function)))
+        fields.append(("sigev_notify_attributes", address_text(attributes)))
+    elif notify == 4:
+        fields.append(("sigev_notify_thread_id", tid - (tid >> 31 << 32)))
+    return joined(fields)
+
+
+# The last fields are a union: a thread's id, or a function and its attributes
+sigevent = struct(
+    "<QIIQQ32x",
+    lambda value, signo, notify, function, attributes: sigevent_text(
+        value, signo, notify, function & 0xFFFF_FFFF, function, attributes
+    ),
+)
 timezone = struct("<ii", lambda west, dst: f"{{tz_minuteswest={west}, tz_dsttime={dst}}}")
 
 
