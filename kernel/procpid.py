@@ -531,7 +531,7 @@ def _text(
 def _net(task: Task) -> PseudoNode:
     from kernel.procnet import make_net
 
-    return make_net()
+    return make_net(task.kernel)
 
 
 _COMMON: dict[bytes, Maker] = {

@@ -169,15 +169,19 @@ def _fs_dir(kernel: Kernel) -> TableDir:
 
 
 def _net_dir() -> TableDir:
+    from vfs.sock import OPTMEM_MAX, RMEM_DEFAULT, RMEM_MAX, SOMAXCONN, WMEM_DEFAULT, WMEM_MAX
+    from vfs.unix_sock import MAX_DGRAM_QLEN
+
     return TableDir(
         {
             b"core": TableDir(
                 {
-                    b"rmem_default": _number(212992),
-                    b"rmem_max": _number(212992),
-                    b"somaxconn": _number(4096),
-                    b"wmem_default": _number(212992),
-                    b"wmem_max": _number(212992),
+                    b"optmem_max": _number(OPTMEM_MAX),
+                    b"rmem_default": _number(RMEM_DEFAULT),
+                    b"rmem_max": _number(RMEM_MAX),
+                    b"somaxconn": _number(SOMAXCONN),
+                    b"wmem_default": _number(WMEM_DEFAULT),
+                    b"wmem_max": _number(WMEM_MAX),
                 }
             ),
             b"ipv4": TableDir(
@@ -186,7 +190,7 @@ def _net_dir() -> TableDir:
                     b"ip_unprivileged_port_start": _number(1024),
                 }
             ),
-            b"unix": TableDir({b"max_dgram_qlen": _number(512)}),
+            b"unix": TableDir({b"max_dgram_qlen": _number(MAX_DGRAM_QLEN)}),
         }
     )
 

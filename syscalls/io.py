@@ -314,6 +314,8 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     if file.flags + 1 & WRITE_BITS != WRITABLE:
         return -errno.EBADF
     spans = t.mm.iovec(vec, count, READ)
+    if not spans and type(spans) is not ShortSpans:
+        return 0  # not even an empty message
     own_flags = file.flags
     if flags & RWF_APPEND:
         file.set_flags(own_flags | O_APPEND)

@@ -33,6 +33,7 @@ from vfs.sock import (
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_WAITFORONE,
+    OPTMEM_MAX,
     Cursor,
     Receiving,
     Sender,
@@ -55,7 +56,6 @@ CMSGHDR = Struct("<Qii")  # length, level, type
 UCRED = Struct("<iII")
 TIMESPEC = Struct("<qq")
 UIO_MAXIOV = 1024
-OPTMEM_MAX = 131072  # /proc/sys/net/core/optmem_max
 SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS = 1, 1, 2
 SCM_MAX_FD = 253
 OVERFLOW_ID = 65534
@@ -395,13 +395,11 @@ def put_files(t: Task, at: int, room: int, files: list[File], cloexec: bool) -> 
     """scm_detach_fds: descriptors for as many files as there is room for; the bytes used, and whether all
     have one."""
     done = 0
-    failed = False
     for file in files[: max(0, room - CMSGHDR.size) // 4]:
         try:
             fd = t.files.unused()
             t.mm.put_u32(at + CMSGHDR.size + 4 * done, fd)
         except OSError:
-            failed = True
             break
         t.files.install(file, cloexec)
         done += 1
@@ -411,8 +409,8 @@ def put_files(t: Task, at: int, room: int, files: list[File], cloexec: bool) -> 
     try:
         t.mm.pack(CMSGHDR, at, size, SOL_SOCKET, SCM_RIGHTS)
     except OSError:
-        failed = True
-    return 0 if failed else min((size + 7) & ~7, room), done == len(files)
+        return 0, done == len(files)
+    return min((size + 7) & ~7, room), done == len(files)
 
 
 async def sys_recvmmsg(t: Task, fd: Int, vec: Ptr, count: UInt, flags: UInt, timeout: Ptr) -> int:

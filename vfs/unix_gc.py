@@ -9,11 +9,12 @@ are sent, as in Linux, and only while sockets are in flight.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vfs.file import File
-    from vfs.sock import Sender
+    from vfs.sock import Sender, Sock
     from vfs.unix_sock import UnixSock
 
 
@@ -31,17 +32,26 @@ def is_unix(file: File) -> bool:
     return file.sock is not None and file.sock.family == 1
 
 
+def _count_down(counts: dict[Any, int], key: object, by: int = 1) -> None:
+    left = counts[key] - by
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]
+
+
 class InFlight:
     """Which sockets have messages with files in their queues, and how many files each user has sent that
     nobody has received yet (user_struct.unix_inflight)."""
 
-    __slots__ = ("carriers", "doomed", "dropping", "sockets", "users")
+    __slots__ = ("carriers", "doomed", "dropping", "flying", "maybe_cyclic", "users")
 
     def __init__(self) -> None:
-        self.carriers: dict[UnixSock, int] = {}
+        self.carriers: dict[UnixSock, int] = {}  # messages with files in their queues
+        self.flying: dict[Sock, int] = {}  # sockets in flight, how often
         self.users: dict[int, int] = {}
-        self.sockets = 0
-        self.doomed: list[File] = []
+        self.maybe_cyclic = False
+        self.doomed: deque[File] = deque()
         self.dropping = False
 
     def drop(self, files: list[File]) -> None:
@@ -53,7 +63,7 @@ class InFlight:
         self.dropping = True
         try:
             while self.doomed:
-                self.doomed.pop(0).put()
+                self.doomed.popleft().put()
         finally:
             self.dropping = False
 
@@ -63,33 +73,34 @@ class InFlight:
         if user.limit is not None and flying > user.limit:
             raise OSError(errno.ETOOMANYREFS, "too many files in flight")
         self.users[user.uid] = flying + len(files)
-        self.sockets += sum(map(is_unix, files))
+        for file in files:
+            if is_unix(file):
+                self.flying[file.sock] = self.flying.get(file.sock, 0) + 1  # type: ignore[index, arg-type]
         return Passed(files, user.uid)
 
     def queued(self, carrier: UnixSock) -> None:
-        """A message with files is in the queue of `carrier`."""
+        """A message with files is in the queue of `carrier`.  It can only close a cycle if that is in flight
+        itself."""
         self.carriers[carrier] = self.carriers.get(carrier, 0) + 1
+        if (carrier.listener or carrier) in self.flying:
+            self.maybe_cyclic = True
 
     def detach(self, carrier: UnixSock | None, passed: Passed) -> list[File]:
         """The files leave their message; the references are the caller's.  `carrier` is None if it was
         never queued."""
-        left = self.users[passed.uid] - len(passed.files)
-        if left:
-            self.users[passed.uid] = left
-        else:
-            del self.users[passed.uid]
-        self.sockets -= sum(map(is_unix, passed.files))
+        _count_down(self.users, passed.uid, len(passed.files))
+        for file in passed.files:
+            if is_unix(file):
+                _count_down(self.flying, file.sock)
+        if not self.flying:
+            self.maybe_cyclic = False
         if carrier is not None:
-            count = self.carriers[carrier] - 1
-            if count:
-                self.carriers[carrier] = count
-            else:
-                del self.carriers[carrier]
+            _count_down(self.carriers, carrier)
         return passed.files
 
     def collect(self) -> None:
         """unix_gc: empty the queues that no descriptor leads to."""
-        if not self.sockets:
+        if not self.maybe_cyclic:
             return
         references: dict[File, int] = {}
         for carrier in self.carriers:
