@@ -238,13 +238,22 @@ def reap(task: Task) -> None:
     detach_pid(task)
 
 
+def _own_first(t: Task) -> list[Task]:
+    """The children of a process as wait(2) looks at them: those of the calling thread, then of the next ones."""
+    shared = t.signals.shared
+    threads = shared.threads
+    at = threads.index(t)
+    order = {id(thread): place for place, thread in enumerate(threads[at:] + threads[:at])}
+    return sorted(shared.children, key=lambda child: order[id(child.parent)])
+
+
 async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[Task, int] | None:
     """do_wait: a child that `wanted` accepts and whose state changed as `options` ask, with its status;
     None with WNOHANG.  Raises OSError(ECHILD), Interrupted."""
     shared = t.signals.shared
     while True:
         found = False
-        for child in shared.children:
+        for child in shared.children if shared.live == 1 else _own_first(t):
             if not wanted(child) or (options & WNOTHREAD and child.parent is not t):
                 continue
             if not options & WALL and (child.exit_signal != signal.SIGCHLD) != bool(options & WCLONE):

@@ -67,6 +67,8 @@ def copy_process(
         raise OSError(errno.EINVAL, "unknown flags")
     if flags & CLONE_PARENT and parent.tgid == 1:
         raise OSError(errno.EINVAL, "the first process has no siblings")
+    if len(kernel.tasks) >= kernel.max_threads:
+        raise OSError(errno.EAGAIN, "threads-max")
     limit = parent.rlimits[RLIMIT_NPROC][0]
     cred = parent.cred
     if (
@@ -132,7 +134,8 @@ def copy_process(
         parent.mm.put_u32(parent_tid, pid)
     if flags & CLONE_CHILD_SETTID:
         mm.put_u32(child_tid, pid)
-    update_rlimit_cpu(child)
+    if not thread:
+        update_rlimit_cpu(child)
     kernel.forks += 1
     kernel.run_queue.place_child(parent, child)
     kernel.make_ready(child)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from vfs.unix import UnixNet
     from vfs.wait import WaitQueue
 
+THREAD_SIZE = 16 << 10  # bytes of a kernel stack
 EPOLL_ITEM_COST = 1024  # bytes of host memory
 
 _ARGUMENTS = Struct("<6Q")
@@ -97,6 +98,8 @@ class Kernel:
         self.call = memoryview(self.cpu.call).cast("Q")  # number and arguments of the call at hand
         self.memory_limit = memory_limit or host_memory()
         self._strict = memory_limit is not None
+        # threads-max (set_max_threads): their kernel stacks may take an eighth of memory
+        self.max_threads = max(20, self.memory_limit // (8 * THREAD_SIZE))
         self.arena = Arena(self.memory_limit)
         self.zero_frame = self.arena.alloc()
         self.committed = 0  # pages

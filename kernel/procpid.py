@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
 
 from emu.engine import PAGE_SHIFT, PAGE_SIZE
 from kernel import procmaps
@@ -255,9 +256,16 @@ def wchan(task: Task) -> bytes:
     if task.stopped:
         return b"do_signal_stop"
     call = task.call
-    while getattr(call, "cr_await", None) is not None and call.cr_await.cr_code.co_name not in _SLEEPS:
+    while getattr(call, "cr_await", None) is not None and _function(call.cr_await) not in _SLEEPS:
         call = call.cr_await
-    return b"0" if call is None else call.cr_code.co_name.encode()
+    return b"0" if call is None else _function(call).encode()
+
+
+def _function(call: Any) -> str:
+    """The name of a suspended coroutine's function."""
+    code = call.gi_code if isinstance(call, GeneratorType) else call.cr_code
+    name: str = code.co_name
+    return name
 
 
 _SLEEPS = ("wait", "wait_uninterruptible", "_yield")  # Task's own: everything sleeps in these

@@ -58,7 +58,6 @@ def _name(kernel: Kernel, attribute: str) -> PseudoNode:
 def _kernel_dir(kernel: Kernel) -> TableDir:
     uts = kernel.uts
     boot_id = uuid(kernel.entropy.bytes(16))
-    pages = kernel.memory_limit >> 12
     return TableDir(
         {
             b"arch": _string(uts.machine),
@@ -97,7 +96,7 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             b"shmmax": _number((1 << 64) - 1 - (1 << 24)),
             b"shmmni": _number(4096),
             b"tainted": _number(0),
-            b"threads-max": _number(max(20, min(pages // 32, 0x3FFFFFFF))),
+            b"threads-max": _number(kernel.max_threads),
             b"version": _string(uts.version),
         },
     )

@@ -438,7 +438,17 @@ def sys_remap_file_pages(t: Task, addr: Ptr, size: ULong, prot: ULong, pgoff: UL
         raise OSError(errno.EINVAL, "the protection cannot be changed")
     start = addr & PAGE_MASK
     vma = t.mm.find(start)
-    if vma is None or not vma.shared or vma.file is None or start + page_up(size) > vma.end or not page_up(size):
-        raise OSError(errno.EINVAL, "not within one shared file mapping")
-    t.mm.map(start, size, vma.prot, shared=True, file=vma.file, offset=pgoff << PAGE_SHIFT, fixed=True, may=vma.may)
+    end = start + page_up(size)
+    if vma is None or not vma.shared or end == start:
+        raise OSError(errno.EINVAL, "not a shared mapping")
+    position = start
+    for part in t.mm.overlapping(start, end):
+        if part.start > position or part.pages is not vma.pages or part.prot != vma.prot:
+            raise OSError(errno.EINVAL, "not of one object")
+        position = part.end
+    if position < end:
+        raise OSError(errno.EINVAL, "not all mapped")
+    offset = pgoff << PAGE_SHIFT
+    source = {"pages": vma.pages} if vma.file is None else {"file": vma.file}
+    t.mm.map(start, size, vma.prot, shared=True, offset=offset, fixed=True, may=vma.may, **source)  # type: ignore[arg-type]
     return 0

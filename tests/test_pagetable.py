@@ -46,6 +46,7 @@ class Forks(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.kernel = Kernel(x86_64, {})  # type: ignore[arg-type]  # no guest runs, so there are no calls
+        self.kernel.count_fault = lambda **kind: None  # type: ignore[method-assign]  # nobody has the CPU
         self.used = self.kernel.arena.used
         self.spaces: list[Space] = []
 

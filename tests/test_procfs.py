@@ -206,6 +206,7 @@ class Machine:
         )
         self.entropy = SimpleNamespace(bytes=lambda n: b"\xff" * n)
         self.memory_limit = 64 << 20
+        self.max_threads = 512
         self.arena = SimpleNamespace(used_bytes=8 << 20)
         self.committed = 3
         self.uts = Uts(b"x86_64", b"box")

@@ -61,7 +61,7 @@ def test_cancel_on_set(kernel: Any) -> None:
     clock.set_realtime(clock.realtime_ns() + 1)
     assert timer.poll() == 0
     timer.last_put()
-    assert clock.on_set == []
+    assert clock.was_set.waiters == []
     assert kernel.timers.next() is None
 
 
