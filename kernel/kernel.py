@@ -29,6 +29,7 @@ from kernel.uts import Uts
 if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
+    from kernel.posix_clocks import HrClock
     from kernel.task import Task
     from vfs.mount import MountTable
     from vfs.pages import FilePages
@@ -94,6 +95,7 @@ class Kernel:
         self.committed = 0  # pages
         self.in_kernel = True
         self.clock = Clock()
+        self.posix_clocks: dict[int, HrClock] = {}  # see kernel/posix_clocks.py
         self.entropy = Entropy()
         self.timers = Timers()
         self.timers.armed = self._deadline_changed
