@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
     from kernel.pid import Pid
+    from kernel.posix_clocks import HrClock
     from kernel.task import Task
     from vfs.epoll import EpollUser
     from vfs.file import File
@@ -104,6 +105,7 @@ class Kernel:
         self.zero_frame = self.arena.alloc()
         self.committed = 0  # pages
         self.in_kernel = True
+        self.posix_clocks: dict[int, HrClock] = {}  # see kernel/posix_clocks.py
         self.entropy = Entropy()
         self.timers = Timers()
         self.timers.armed = self._deadline_changed

@@ -119,35 +119,39 @@ class CoarseClock(HrClock):
         self.resolution = TICK_NS
 
 
+def hr_clocks(kernel: Kernel) -> dict[int, HrClock]:
+    """The clocks of the machine, by clockid_t; made once."""
+    clocks = kernel.posix_clocks
+    if not clocks:
+        host = kernel.clock
+        realtime = HrClock(kernel, host.realtime_ns, settable=True, sleep=True, timers=True)
+        clocks.update(
+            {
+                clock.CLOCK_REALTIME: realtime,
+                clock.CLOCK_MONOTONIC: HrClock(kernel, host.monotonic_ns, sleep=True, timers=True),
+                clock.CLOCK_MONOTONIC_RAW: HrClock(kernel, host.monotonic_ns, sleep=False, timers=False),
+                clock.CLOCK_REALTIME_COARSE: CoarseClock(kernel, host.realtime_ns),
+                clock.CLOCK_MONOTONIC_COARSE: CoarseClock(kernel, host.monotonic_ns),
+                clock.CLOCK_BOOTTIME: HrClock(kernel, host.boottime_ns, sleep=True, timers=True),
+                clock.CLOCK_REALTIME_ALARM: HrClock(kernel, host.realtime_ns, settable=True, sleep=True, timers=False),
+                clock.CLOCK_BOOTTIME_ALARM: HrClock(kernel, host.boottime_ns, sleep=True, timers=False),
+                clock.CLOCK_TAI: realtime,
+            }
+        )
+    return clocks
+
+
 def monotonic(kernel: Kernel) -> HrClock:
-    return HrClock(kernel, kernel.clock.monotonic_ns, sleep=True, timers=True)
+    return hr_clocks(kernel)[clock.CLOCK_MONOTONIC]
 
 
 def posix_clock(t: Task, which: int, *, reading: bool = False) -> PosixClock:
     """clockid_to_kclock.  Raises OSError(EINVAL)."""
+    found = hr_clocks(t.kernel).get(which)
+    if found is not None:
+        return found
     if which < 0:
         return cpu_clock(t, which, reading=reading)
-    kernel = t.kernel
-    host = kernel.clock
-    match which:
-        case clock.CLOCK_REALTIME | clock.CLOCK_TAI:
-            return HrClock(kernel, host.realtime_ns, settable=True, sleep=True, timers=True)
-        case clock.CLOCK_MONOTONIC:
-            return monotonic(kernel)
-        case clock.CLOCK_MONOTONIC_RAW:
-            return HrClock(kernel, host.monotonic_ns, sleep=False, timers=False)
-        case clock.CLOCK_BOOTTIME:
-            return HrClock(kernel, host.boottime_ns, sleep=True, timers=True)
-        case clock.CLOCK_PROCESS_CPUTIME_ID:
-            return CpuClock(t, CPUCLOCK_SCHED, thread=False)
-        case clock.CLOCK_THREAD_CPUTIME_ID:
-            return CpuClock(t, CPUCLOCK_SCHED, thread=True)
-        case clock.CLOCK_REALTIME_COARSE:
-            return CoarseClock(kernel, host.realtime_ns)
-        case clock.CLOCK_MONOTONIC_COARSE:
-            return CoarseClock(kernel, host.monotonic_ns)
-        case clock.CLOCK_REALTIME_ALARM:
-            return HrClock(kernel, host.realtime_ns, settable=True, sleep=True, timers=False)
-        case clock.CLOCK_BOOTTIME_ALARM:
-            return HrClock(kernel, host.boottime_ns, sleep=True, timers=False)
+    if which in (clock.CLOCK_PROCESS_CPUTIME_ID, clock.CLOCK_THREAD_CPUTIME_ID):
+        return CpuClock(t, CPUCLOCK_SCHED, thread=which == clock.CLOCK_THREAD_CPUTIME_ID)
     raise OSError(errno.EINVAL, "no such clock")

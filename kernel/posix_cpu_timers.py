@@ -148,6 +148,7 @@ def _check(kernel: Kernel) -> None:
 
 def update_rlimit_cpu(task: Task) -> None:
     """Have RLIMIT_CPU of the task's process kept; called when it has changed and for a new process."""
+    task = task.kernel.tasks[task.tgid]
     shared = task.signals.shared
     if shared.cpu_limit is not None:
         shared.cpu_limit.cancel()

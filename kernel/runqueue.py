@@ -104,10 +104,13 @@ class RunQueue:
             self.add(task)
 
     def yield_to_all(self, task: Task) -> None:
-        """sched_yield: `task`, which has the CPU, goes behind everybody who is ready now."""
+        """sched_yield: `task`, which has the CPU, goes behind everybody who is ready now, except those who
+        are more than a tick ahead: a light task that computes is not to have a tick for each yield."""
         self.update_curr(task)
-        if not task.sched.rt_priority:
-            task.vruntime = max(task.vruntime, max(key for key, _, _ in self.heap) + 1)
+        weight = task.sched.weight
+        if weight:
+            last = max(key for key, _, _ in self.heap) + 1
+            task.vruntime = max(task.vruntime, min(last, task.vruntime + TICK_NS * NICE_0_WEIGHT // weight))
 
     def place_child(self, parent: Task, child: Task) -> None:
         """task_fork_fair: a new task starts where its parent is."""

@@ -107,13 +107,31 @@ def test_round_robin_takes_turns() -> None:
 def test_yield_goes_behind_all_that_are_ready() -> None:
     cpu = Cpu()
     one, two, three = (cpu.task() for _ in range(3))
-    two.vruntime, three.vruntime = 7_000_000, 9_000_000
+    two.vruntime, three.vruntime = 2_000_000, 4_000_000
     cpu.queue.add(two)
     cpu.queue.add(three)
     cpu.queue.yield_to_all(one)
     assert cpu.queue.preempts(one)
     cpu.queue.put_back(one)
     assert [cpu.queue.pop() for _ in range(3)] == [two, three, one]
+
+
+def test_yielding_to_a_light_task_does_not_give_it_all() -> None:
+    cpu = Cpu()
+    polite, light = cpu.task(), cpu.task(19)
+    cpu.queue.add(light)
+    cpu.queue.add(polite)
+    for _ in range(10_000):
+        task: Any = cpu.queue.pop()
+        if task is polite:
+            cpu.now += 2_000
+            cpu.queue.yield_to_all(task)
+        else:
+            cpu.now += TICK_NS
+            cpu.queue.update_curr(task)
+        cpu.queue.add(task)
+    turns = light.usage.runtime // TICK_NS
+    assert 0 < turns < 500
 
 
 def test_a_change_of_policy_moves_a_waiting_task() -> None:

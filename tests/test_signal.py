@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel import futex, siginfo, signal
-from kernel.clock import Clock
+from kernel.clock import CLOCK_REALTIME, Clock
 from kernel.entropy import Entropy
 from kernel.futex import FutexTable
 from kernel.hostsignals import Watcher
 from kernel.itimer import IntervalTimer
-from kernel.posix_clocks import HrClock
+from kernel.posix_clocks import HrClock, hr_clocks
 from kernel.posix_cpu_timers import CPUCLOCK_PROF, CPUCLOCK_VIRT, CpuTimer, CpuTimers
 from kernel.rusage import Usage
 from kernel.signal import SIG_DFL, SIG_IGN, AltStack, SigAction, SignalState, sigset
 from kernel.timers import Timers
+from vfs.wait import WaitQueue
 
 
 class Memory:
@@ -209,6 +210,36 @@ def test_cpu_timers_fire_when_their_time_has_come() -> None:
     usage.runtime, usage.utime = 60, 40
     timers.expire()
     assert fired == ["virtual"] and timers.left() is None
+
+
+def test_timers_follow_a_clock_that_is_set() -> None:
+    timers = Timers()
+    monotonic, offset = [1000], [0]
+    clock = SimpleNamespace(monotonic_ns=lambda: monotonic[0], was_set=WaitQueue())
+    clock.realtime_ns = clock.boottime_ns = lambda: monotonic[0] + offset[0]
+    kernel: Any = SimpleNamespace(timers=timers, clock=clock, posix_clocks={})
+    realtime = hr_clocks(kernel)[CLOCK_REALTIME]
+    fired: list[str] = []
+
+    def turn(by: int) -> None:
+        offset[0] += by
+        clock.was_set.wake()
+
+    realtime.start(9000, lambda: fired.append("absolute"))
+    base = realtime.relative()
+    base.start(base.now() + 8000, lambda: fired.append("relative"))
+    gone = realtime.start(9500, lambda: fired.append("never"))
+    turn(-500)
+    monotonic[0] = 9100
+    timers.expire(monotonic[0])
+    assert fired == ["relative"]
+    turn(450)
+    timers.expire(monotonic[0])
+    assert fired == ["relative", "absolute"]
+    gone.cancel()
+    turn(10_000)
+    timers.expire(monotonic[0])
+    assert fired == ["relative", "absolute"] and not clock.was_set.waiters
 
 
 def test_a_heap_of_cancelled_timers_is_swept() -> None:

@@ -220,12 +220,13 @@ static void others(void)
 {
     struct rlimit r, old, new = {7, 9};
     puts("-- prlimit on others");
-    int go[2];
+    int go[2], done[2];
+    char c;
     pipe(go);
+    pipe(done);
     fflush(stdout);
     pid_t child = fork();
     if (!child) {
-        char c;
         read(go[0], &c, 1);
         getrlimit(RLIMIT_NOFILE, &r);
         printf("in it: %ld %ld, ", (long)r.rlim_cur, (long)r.rlim_max);
@@ -235,6 +236,7 @@ static void others(void)
                 break;
             }
         fflush(stdout);
+        write(done[1], "x", 1);
         while (!count)
             ;
     }
@@ -244,8 +246,9 @@ static void others(void)
     SHOW(prlimit(0x3fffff, RLIMIT_NOFILE, NULL, &r));
     SHOW(prlimit(-1, RLIMIT_NOFILE, NULL, &r));
     SHOW(prlimit(child, 99, NULL, &r));
-    write(go[1], "x", 1);
     fflush(stdout);
+    write(go[1], "x", 1);
+    read(done[0], &c, 1);
     if (!fork()) {
         setresgid(SOME_UID, SOME_UID, SOME_UID);
         setresuid(SOME_UID, SOME_UID, SOME_UID);

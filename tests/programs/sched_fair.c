@@ -146,6 +146,7 @@ int main(void)
         read(back[0], &c, 1);
     }
     write(there[1], "q", 1);
+    wait(NULL); // the next child reads the same pipe
     printf("an answer takes more than a slice: %d\n", now(its_clock) - start > 50 * 30 * MS);
     puts("-- one that is woken while the waker goes on computing");
     if (!fork()) {
