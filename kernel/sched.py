@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from emu.engine import EXEC, Exit
 from kernel import exit as end
 from kernel import fault as memory
-from kernel import posix_cpu_timers, siginfo, signal
+from kernel import posix_cpu_timers, sigdeliver, siginfo, signal
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.task import NO_RESULT, Interrupted, Task
 from vfs import host
@@ -115,7 +115,7 @@ def _run(kernel: Kernel, task: Task) -> None:
             cpu.set_result(task.result)
             task.result = None
         if task.pending_work and task.call is None:
-            signal.deliver(task)
+            sigdeliver.deliver(task)
         if task.exit_status is not None:
             _leave(kernel, task)
             end.do_exit(task)
@@ -206,7 +206,7 @@ def _advance(kernel: Kernel, task: Task) -> bool:
         kernel.cpu.set_result(result)
     if kernel.tracers and task.exit_status is None:
         if task.signals.interrupted is not None:
-            result = signal.restart_code(task.signals, task.signals.interrupted)
+            result = sigdeliver.restart_code(task.signals, task.signals.interrupted)
         kernel.trace_leave(task, 0 if result == NO_RESULT else result)
     return True
 

@@ -26,7 +26,7 @@ from kernel.signal import SIG_IGN, SigAction, SignalState
 from kernel.task import FsContext, Task
 from lxrun.cli import write_error
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
-from syscalls.table import build
+from syscalls.dispatch import build
 from vfs import host
 from vfs.devfs import DevFs
 from vfs.file import O_RDONLY

@@ -7,7 +7,8 @@ import sys
 from collections import Counter
 
 from emu.arch.x86_64_calls import CALLS
-from syscalls.table import TABLE, Call, Family
+from syscalls.support import Call, Family
+from syscalls.table import TABLE
 
 PATH = "docs/syscalls.md"
 

@@ -450,5 +450,5 @@ def sys_remap_file_pages(t: Task, addr: Ptr, size: ULong, prot: ULong, pgoff: UL
         raise OSError(errno.EINVAL, "not all mapped")
     offset = pgoff << PAGE_SHIFT
     source = {"pages": vma.pages} if vma.file is None else {"file": vma.file}
-    t.mm.map(start, size, vma.prot, shared=True, offset=offset, fixed=True, may=vma.may, **source)  # type: ignore[arg-type]
+    t.mm.map(start, size, vma.prot, shared=True, offset=offset, fixed=True, may=vma.may, **source)
     return 0

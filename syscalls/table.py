@@ -2,64 +2,18 @@
 
 One line per call, by name, because numbers differ between architectures
 (``emu/arch/<machine>_calls.py`` holds those).  A line says how far the call is supported and, where
-a signal can interrupt it while it waits, what happens to it then.  `docs/syscalls.md` is generated
-from these lines (``python -m syscalls.document``).
+a signal can interrupt it while it waits, what happens to it then (syscalls/support.py).
+`docs/syscalls.md` is generated from these lines (``python -m syscalls.document``).
 
-The handler of a call is ``sys_<name>`` in its family's module.  Modules are imported when the guest
-first makes a call of the family: a short program pays only for the families it uses.
+The handler of a call is ``sys_<name>`` in its family's module; syscalls/dispatch.py finds it.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from syscalls.abi import Handler, unpacker
-
-# Restart rules, signal(7): what a call interrupted while it waits does after the signal.
-SYS: Final = "sys"  # restarted if no handler ran or the handler has SA_RESTART, else EINTR (ERESTARTSYS)
-NOHAND: Final = "nohand"  # restarted if no handler ran, else EINTR (ERESTARTNOHAND)
-BLOCK: Final = "block"  # as NOHAND, continuing to the same deadline (ERESTART_RESTARTBLOCK)
-NEVER: Final = "never"  # EINTR; also for calls that do not wait
-
-
-class Support(NamedTuple):
-    """How far a call is supported.  `note` is for people: what is missing, or why it is refused."""
-
-    level: str  # "full", "partial" or "refused"
-    note: str = ""
-    errno: int = 0  # what a refused call answers
-
-
-FULL: Final = Support("full")
-
-
-def PARTIAL(missing: str) -> Support:
-    """The call works, except for what is `missing`."""
-    return Support("partial", missing)
-
-
-def REFUSED(code: int, why: str) -> Support:
-    """The call always fails with `code`: what a Linux that was built without the feature answers."""
-    return Support("refused", why, code)
-
-
-class Call(NamedTuple):
-    """One system call."""
-
-    name: str
-    support: Support
-    restart: str = NEVER
-
-
-class Family(NamedTuple):
-    """Calls that belong together; `module` of this package holds their handlers."""
-
-    title: str
-    module: str
-    calls: tuple[Call, ...]
-
+from syscalls.support import BLOCK, FULL, NOHAND, PARTIAL, REFUSED, SYS, Call, Family
 
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
@@ -680,64 +634,3 @@ TABLE: Final[tuple[Family, ...]] = (
         ),
     ),
 )
-
-Entry = tuple[Handler, Callable[..., tuple[Any, ...]]]
-"""A handler and the `unpack_from` that reads its arguments from `Cpu.call` at `ARGS_OFFSET`."""
-
-
-def refuse(code: int) -> Handler:
-    """The handler of calls that fail with `code`."""
-
-    def sys_refused(t: Any) -> int:
-        return -code
-
-    return sys_refused
-
-
-def handler(family: Family, call: Call) -> Handler:
-    """The function that serves `call`.  Raises LookupError if its module lacks it: a bug in lxrun."""
-    if call.support.level == "refused":
-        return refuse(call.support.errno)
-    found = getattr(__import__(f"syscalls.{family.module}", fromlist=("*",)), f"sys_{call.name}", None)
-    if found is None:
-        raise LookupError(f"syscalls/{family.module}.py has no sys_{call.name}")
-    return found  # type: ignore[no-any-return]
-
-
-class CallTable(dict[int, Entry]):
-    """Call number -> `Entry`, for one architecture.
-
-    Read it as ``table[number]``, with any number: a line is resolved when it is first used, and
-    numbers that Linux does not have give the entry that answers ENOSYS.
-    """
-
-    def __init__(self, numbers: dict[int, str]) -> None:
-        super().__init__()
-        self.names = numbers
-        self.lines = {call.name: (family, call) for family in TABLE for call in family.calls}
-        self.unknown = self.entry(refuse(ENOSYS))
-
-    @staticmethod
-    def entry(function: Any) -> Entry:
-        return function, unpacker(function).unpack_from
-
-    def __missing__(self, number: int) -> Entry:
-        name = self.names.get(number)
-        if name is None:
-            return self.unknown  # not kept: a guest may try any number
-        entry = self[number] = self.entry(handler(*self.lines[name]))
-        return entry
-
-    def restart(self, number: int) -> str:
-        """The restart rule of a call: SYS, NOHAND, BLOCK or NEVER."""
-        return self.lines[self.names[number]][1].restart
-
-    def resolve(self) -> None:
-        """Fill in every line.  Raises LookupError or TypeError for a bad one."""
-        for number in self.names:
-            self[number]
-
-
-def build(numbers: dict[int, str]) -> CallTable:
-    """The table the dispatcher indexes, for an architecture's call numbers."""
-    return CallTable(numbers)

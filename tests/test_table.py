@@ -16,7 +16,9 @@ import syscalls
 from emu.arch.x86_64_calls import CALLS
 from syscalls import document
 from syscalls.abi import ARGS_OFFSET, Int, Long, Ptr, Result, UInt, ULong, unpacker
-from syscalls.table import BLOCK, NEVER, NOHAND, SYS, TABLE, build
+from syscalls.dispatch import build
+from syscalls.support import BLOCK, NEVER, NOHAND, SYS
+from syscalls.table import TABLE
 
 ROOT = Path(__file__).parents[1]
 LINES = [call for family in TABLE for call in family.calls]

@@ -1,0 +1,198 @@
+"""Delivering signals: what becomes of a task that has some pending, before guest code goes on (get_signal,
+handle_signal, rt_sigreturn(2))."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from kernel import exit as end
+from kernel import hostsignals
+from kernel.siginfo import SigInfo
+from kernel.signal import (
+    DEFAULT_IGNORE,
+    DEFAULT_STOP,
+    SA_NODEFER,
+    SA_ONSTACK,
+    SA_RESETHAND,
+    SA_RESTART,
+    SA_RESTORER,
+    SA_SIGINFO,
+    SIG_DFL,
+    SIG_IGN,
+    SIGSEGV,
+    SIGSTOP,
+    SS_AUTODISARM,
+    UNBLOCKABLE,
+    InterruptedCall,
+    SigAction,
+    SignalState,
+    force_signal,
+    restore_saved_mask,
+    send_from_host,
+    set_altstack,
+    set_blocked,
+)
+
+if TYPE_CHECKING:
+    from kernel.task import Task
+
+
+def deliver(task: Task) -> None:
+    """Act on every signal that can be delivered now (get_signal, handle_signal), then decide what
+    becomes of an interrupted call.  The task's registers are on the CPU, which is not running.
+
+    Sets `exit_status` where the default action ends the process, and leaves `pending_work` False
+    where nothing more is to be looked at.
+    """
+    state = task.signals
+    if state.returning:
+        state.returning = False
+        _sigreturn(task)
+        if task.kernel.tracers:
+            value = task.kernel.cpu.read((task.kernel.arch.RESULT,))[0]
+            task.kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
+    while task.exit_status is None:
+        info = state.dequeue(state.blocked)
+        if info is None:
+            settle_call(task, None)
+            if state.saved_mask is not None:
+                restore_saved_mask(task)
+                if state.deliverable:
+                    continue
+            task.pending_work = False
+            return
+        for tracer in task.kernel.tracers:
+            tracer.signal(task, info)
+        signo = info.signo
+        action = state.actions[signo]
+        if action.handler == SIG_IGN:
+            continue
+        if action.handler != SIG_DFL:
+            if action.flags & SA_RESETHAND:
+                state.actions[signo] = action.without_handler()
+            settle_call(task, action)
+            _enter_handler(task, action, info)
+            continue
+        bit = 1 << (signo - 1)
+        if bit & DEFAULT_IGNORE:
+            continue
+        if bit & DEFAULT_STOP:
+            _stop(task, signo)
+            if task.stopped:
+                return
+            continue
+        # No core file is ever written, so the status does not claim one (WCOREDUMP).
+        end.do_group_exit(task, signo)
+
+
+def restart_code(state: SignalState, call: InterruptedCall) -> int:
+    """What an interrupted call answers inside Linux, before settle_call decides: a tracer sees it."""
+    if state.restart_block is not None:
+        return -516  # ERESTART_RESTARTBLOCK
+    return {"sys": -512, "never": -4}.get(call.rule, -514)  # ERESTARTSYS, EINTR, ERESTARTNOHAND
+
+
+def _stop(task: Task, signo: int) -> None:
+    """do_signal_stop.  With the first process lxrun itself stops, and whoever started it sees it; the
+    SIGCONT that ends that stop is here before the program goes on."""
+    if task.tgid != 1:
+        if signo != SIGSTOP and end.orphaned_group(task):
+            return
+        shared = task.signals.shared
+        for thread in shared.threads:
+            thread.stopped = not thread.zombie
+        end.notify_stopped(shared.leader, signo)
+        return
+    hostsignals.stop(signo)
+    hosts = task.kernel.host_signals
+    if hosts is not None:
+        for arrived in hosts.take_soon():
+            send_from_host(task.kernel, arrived)
+
+
+def settle_call(task: Task, action: SigAction | None) -> None:
+    """What becomes of a call that a signal interrupted, signal(7).
+
+    `action` is the handler about to run, or None if there is none.  Without one, a call goes on as if
+    nothing had happened: it is made again or, if it has a deadline, continued by restart_syscall(2).
+    Before a handler only "sys" calls are made again, and only with SA_RESTART.  Otherwise: EINTR.
+    """
+    state = task.signals
+    call = state.interrupted
+    if call is None:
+        return
+    state.interrupted = None
+    kernel = task.kernel
+    arch = kernel.arch
+    number = call.number
+    if state.restart_block is not None:
+        again = action is None
+        number = arch.RESTART_SYSCALL
+    elif call.rule == "sys":
+        again = action is None or bool(action.flags & SA_RESTART)
+    else:
+        again = action is None and call.rule != "never"
+    if again:
+        kernel.cpu.write(arch.rewind(call.pc, number, call.first))
+    else:
+        state.restart_block = None
+        kernel.cpu.write({arch.RESULT: -4})  # -EINTR
+
+
+def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
+    """handle_signal and signal_delivered: build the frame, block what the action says."""
+    state = task.signals
+    kernel = task.kernel
+    arch = kernel.arch
+    stack = state.altstack
+    old_mask = state.blocked if state.saved_mask is None else state.saved_mask
+    sp, pc = kernel.cpu.read((arch.SP, arch.PC))
+    on_stack = stack.in_use(sp)
+    top = sp - arch.RED_ZONE
+    if action.flags & SA_ONSTACK and stack.status(top) == 0:
+        top = stack.base + stack.size
+        on_stack = True
+    try:
+        if task.rseq is not None and (start_over := task.rseq.interrupt(task, pc)) != pc:
+            kernel.cpu.write({arch.PC: start_over})
+        frame = arch.frame_address(top)
+        if on_stack and not stack.holds(frame):
+            raise OSError(errno.EFAULT, "the alternate stack is too small")
+        arch.push_frame(
+            kernel.cpu, task.mm, frame,
+            signo=info.signo, handler=action.handler, restorer=action.restorer if action.flags & SA_RESTORER else None,
+            siginfo=info.pack() if action.flags & SA_SIGINFO else None,
+            mask=old_mask, altstack=(stack.base, stack.flags, stack.size), trap=state.trap,
+        )  # fmt: skip
+    except OSError:
+        # force_sigsegv: a SIGSEGV whose own frame cannot be built must not be tried again
+        force_signal(task, SIGSEGV, fatal=info.signo == SIGSEGV)
+        return
+    if stack.flags & SS_AUTODISARM:
+        stack.reset()
+    state.saved_mask = None
+    blocked = state.blocked | action.mask
+    if not action.flags & SA_NODEFER:
+        blocked |= 1 << (info.signo - 1)
+    state.blocked = blocked & ~UNBLOCKABLE
+
+
+def _sigreturn(task: Task) -> None:
+    """rt_sigreturn(2): go back to what the frame on the stack holds.  A frame that cannot be read or
+    used is a SIGSEGV."""
+    kernel = task.kernel
+    arch = kernel.arch
+    state = task.signals
+    sp = kernel.cpu.read((arch.SP,))[0]
+    state.restart_block = None
+    try:
+        mask, (base, flags, size) = arch.pop_frame(kernel.cpu, task.mm, sp)
+    except OSError:
+        force_signal(task, SIGSEGV)
+        return
+    set_blocked(task, mask)
+    try:
+        set_altstack(task, sp, base, size, flags, 0)
+    except OSError:
+        pass  # as Linux: returning on the stack itself must work
