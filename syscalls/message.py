@@ -34,6 +34,7 @@ from vfs.sock import (
     MSG_NOSIGNAL,
     MSG_WAITFORONE,
     OPTMEM_MAX,
+    SOCK_STREAM,
     Cursor,
     Receiving,
     Sender,
@@ -42,7 +43,7 @@ from vfs.sock import (
     Ucred,
 )
 from vfs.unix_dgram import UnixDgram
-from vfs.unix_sock import UnixSock
+from vfs.unix_sock import STREAM_HEAD, UnixSock
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -158,6 +159,11 @@ def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr,
     spans = buffer(t, buf, count, READ)
     file = socket_file(t, fd)
     assert file.sock is not None
+    if not (addr or flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) and count <= STREAM_HEAD and file.sock.type == SOCK_STREAM:
+        try:
+            return file.sock.write(spans)  # the usual case, by the shortest way
+        except (BlockingIOError, BrokenPipeError):
+            pass
     message = Sending(flags)
     if addr:
         address(t, file.sock, message, read_address(t, addr, size))
@@ -319,6 +325,12 @@ def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Pt
     count = min(count, MAX_RW) if count > MAX_RW else count
     spans = buffer(t, buf, count, WRITE)
     file = socket_file(t, fd)
+    assert file.sock is not None
+    if not (addr or flags & ~MSG_DONTWAIT) and count and file.sock.type == SOCK_STREAM:
+        try:
+            return file.sock.read(spans)
+        except BlockingIOError:
+            pass
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)

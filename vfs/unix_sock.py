@@ -252,6 +252,8 @@ class UnixSock(Sock):
             else:
                 value = sum(skb.left() for skb in self.queue)
         elif request == SIOCATMARK:
+            if self.type != SOCK_STREAM:
+                raise OSError(errno.EOPNOTSUPP, "no urgent data")
             value = self.at_mark()
         else:
             raise OSError(errno.ENOTTY, "no such request")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from vfs.file import O_NONBLOCK
 from vfs.pages import ShortSpans
 from vfs.sock import (
     ESTABLISHED,
@@ -119,10 +120,12 @@ class UnixStream(UnixConnected):
                     if sock.wmem + 1 << 2 <= sock.sndbuf:
                         sock.writable.wake(WRITABLE)
                     return size
-        message = Receiving()
         buffer = Cursor(spans)
         if not buffer.size:
             return 0
+        if self.lowat > 1 and self.file is not None and not self.file.flags & O_NONBLOCK:
+            raise BlockingIOError(errno.EAGAIN, "may have to wait for more")
+        message = Receiving()
         done = self.receive(message, buffer)
         self.net.inflight.drop(message.files)
         if not done and not message.copied:

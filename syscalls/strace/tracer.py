@@ -16,6 +16,7 @@ from syscalls.strace.calls import SPECS, Args, Spec, hexadecimal_result
 from syscalls.strace.commands import COMMANDS
 from syscalls.strace.events import EVENTS
 from syscalls.strace.filter import Filter
+from syscalls.strace.sockets import SOCKETS
 from syscalls.strace.structs import siginfo_text, sigset_text
 from syscalls.strace.values import Arg, Traced, hexadecimal, quote, signal_name
 
@@ -27,7 +28,7 @@ RESTARTS = {
     514: "ERESTARTNOHAND (To be restarted if no handler)",
     516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
-DESCRIBED = {**SPECS, **COMMANDS, **EVENTS}
+DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS}
 
 
 def spec(name: str) -> Spec:
