@@ -16,7 +16,6 @@ from syscalls.io import MAX_RW, SIGPIPE, buffer, skip
 from syscalls.poll import timeout_ns
 from syscalls.socket import (
     SOCKADDR_MAX,
-    autobind,
     deadline_in,
     find_other,
     held,
@@ -43,7 +42,7 @@ from vfs.sock import (
     Ucred,
 )
 from vfs.unix_dgram import UnixDgram
-from vfs.unix_sock import STREAM_HEAD, UnixSock
+from vfs.unix_sock import STREAM_HEAD
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -143,14 +142,13 @@ def written(t: Task, result: Result) -> Result:
 
 def address(t: Task, sock: Sock, message: Sending, name: bytes) -> None:
     """Whom a message is for, if not the peer.  Raises OSError(EINVAL)."""
-    if isinstance(sock, UnixSock):
-        if type(sock) is UnixDgram and name:
-            path = sun_path(name)
-            message.find = lambda: find_other(t, path, sock.type)
-        elif name:
-            message.find = lambda: None
-        if isinstance(sock, UnixDgram):
-            autobind(t, sock)
+    if not name:
+        return
+    if type(sock) is UnixDgram:
+        path = sun_path(name)
+        message.find = lambda: find_other(t, path, sock.type)
+    else:
+        message.find = lambda: None  # connections have no other addressee
 
 
 def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr, size: Int) -> Result:
@@ -298,7 +296,10 @@ async def receive_on(
     deadline = deadline_in(t, sock.rcvtimeo)
     with held(file):
         try:
-            while not sock.end_of_file():
+            while True:
+                if sock.end_of_file():
+                    message.nothing = True
+                    break
                 await wait_until(t, deadline, sock.readable)
                 if sock.receive(message, Cursor(again(message.copied))):
                     break
@@ -366,6 +367,8 @@ def put_control(t: Task, file: File, message: Receiving, control: int, room: int
     """scm_recv: store what came with a message; msg_flags, and the bytes used."""
     sock = file.sock
     assert sock is not None
+    if message.nothing:
+        return 0, 0
     flags = message.out_flags
     at = control
     files = message.files

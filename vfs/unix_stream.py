@@ -69,14 +69,14 @@ class UnixStream(UnixConnected):
 
     def send(self, message: Sending, buffer: Cursor) -> bool:
         """Bytes that are sent count, whatever ends the call: errors are raised only if there are none."""
+        oob = 1 if message.flags & MSG_OOB else 0
+        if oob and not buffer.size:
+            raise OSError(errno.EOPNOTSUPP, "no byte to send out of band")
         if message.find is not None:
             raise OSError(errno.EISCONN if self.state == ESTABLISHED else errno.EOPNOTSUPP, "no other addressee")
         other = self.peer
         if other is None:
             raise OSError(errno.ENOTCONN, "not connected")
-        oob = 1 if message.flags & MSG_OOB else 0
-        if oob and not buffer.size:
-            raise OSError(errno.EOPNOTSUPP, "no byte to send out of band")
         try:
             if self.shutdown & SEND_SHUTDOWN:
                 raise BrokenPipeError(errno.EPIPE, "shut down")
@@ -181,6 +181,7 @@ class UnixStream(UnixConnected):
                 at = self.queue.index(skb) + 1
                 if at == len(self.queue):
                     return True
+                continue  # as Linux, even if the buffer is full: files may come with the next message
             else:
                 skb.consumed += size
                 self.move_peek(-size)
