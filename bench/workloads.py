@@ -113,6 +113,7 @@ def workloads(work: Path) -> list[Workload]:
         Workload("chase", "8 M pointers through 128 MB", [str(work / "chase")], (ratio(2.5, NATIVE),)),
         per_call("getpid", "`getpid`", "getpid", 300_000, 4),
         per_call("pipe", "1-byte write and read, pipe", "pipe", 100_000, 12),
+        per_call("epoll", "10 of 1,010 counters, epoll", "epoll", 3_000, 250),
         per_call("file", "1-byte write and read, file", "file", 100_000, 12),
         Workload(
             "cat",

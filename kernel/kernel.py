@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
     from kernel.task import Task
+    from vfs.epoll import EpollUser
     from vfs.file import File
     from vfs.inotify import Watches
     from vfs.mount import MountTable
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 NO_RESULT = -(1 << 62)
 """Returned by a handler that has set the registers itself."""
+
+EPOLL_ITEM_COST = 1024  # bytes of host memory
 
 _NUMBER = Struct("<Q")
 _ARGUMENTS = Struct("<6Q")
@@ -115,6 +118,7 @@ class Kernel:
         self._shm: TmpFs | None = None
         self._unix: UnixNet | None = None
         self._watches: Watches | None = None
+        self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
@@ -220,6 +224,16 @@ class Kernel:
 
             self._watches = Watches(self.mounts, self.open_files)
         return self._watches
+
+    @property
+    def max_user_watches(self) -> int:
+        """fs.epoll.max_user_watches: as on Linux the items of one user take 4 % of memory at most."""
+        return self.memory_limit // 25 // EPOLL_ITEM_COST
+
+    def epoll_user(self, uid: int) -> EpollUser:
+        from vfs.epoll import EpollUser
+
+        return self.epoll_users.setdefault(uid, EpollUser(self.max_user_watches))
 
     def open_files(self) -> set[File]:
         """Every open file description: behind descriptors, mappings and running programs."""

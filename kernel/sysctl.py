@@ -132,6 +132,7 @@ def _fs_dir(kernel: Kernel) -> TableDir:
         {
             b"aio-max-nr": _number(65536),
             b"aio-nr": _number(0),
+            b"epoll": TableDir({b"max_user_watches": _number(kernel.max_user_watches)}),
             b"file-max": _number(FILE_MAX),
             b"file-nr": _live(file_nr, whole=True),
             b"inotify": TableDir(

@@ -28,7 +28,7 @@ def sys_epoll_create1(t: Task, flags: Int) -> Result:
     """epoll_create1(2)."""
     if flags & ~O_CLOEXEC:
         return -errno.EINVAL
-    return t.files.install(EventPoll(), flags != 0)
+    return t.files.install(EventPoll(t.kernel.epoll_user(t.cred.uid)), flags != 0)
 
 
 def sys_epoll_ctl(t: Task, epfd: Int, op: Int, fd: Int, event: Ptr) -> Result:

@@ -12,7 +12,7 @@ from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.rlimit import RLIMIT_NOFILE
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
-from syscalls.io import MAX_RW, SIGPIPE, buffer, skip
+from syscalls.io import MAX_RW, broken_pipe, buffer, skip
 from syscalls.poll import timeout_ns
 from syscalls.socket import (
     SOCKADDR_MAX,
@@ -82,8 +82,8 @@ def send(t: Task, file: File, message: Sending, spans: Spans, again: Buffer) -> 
             return -errno.EAGAIN
         waits = True
         return send_on(t, file, sock, message, again)
-    except BrokenPipeError:
-        broken(t, sock, message)
+    except BrokenPipeError as error:
+        broken(t, sock, message, error)
         raise
     finally:
         if message.files and not waits:
@@ -104,17 +104,17 @@ async def send_on(t: Task, file: File, sock: Sock, message: Sending, again: Buff
             if message.sent:
                 return message.sent
             if isinstance(error, BrokenPipeError):
-                broken(t, sock, message)
+                broken(t, sock, message, error)
             raise
         finally:
             if message.files:
                 t.kernel.unix.inflight.drop(message.files)
 
 
-def broken(t: Task, sock: Sock, message: Sending) -> None:
+def broken(t: Task, sock: Sock, message: Sending, error: OSError) -> None:
     """EPIPE: on a stream it comes with SIGPIPE."""
     if sock.sigpipe and not message.flags & MSG_NOSIGNAL:
-        t.kernel.send_signal(t, SIGPIPE)
+        broken_pipe(t, error)
 
 
 def write_on(t: Task, file: File, again: Buffer, done: int) -> Result:

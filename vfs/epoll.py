@@ -27,6 +27,16 @@ Put = Callable[[int, int, int], None]
 """Stores an event: its place in the answer, the events, the item's data."""
 
 
+class EpollUser:
+    """How many items the instances of one user have, and may have (user_struct.epoll_watches)."""
+
+    __slots__ = ("limit", "watches")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.watches = 0
+
+
 class EpItem:
     """struct epitem: the interest of one instance in a file, under one descriptor."""
 
@@ -82,6 +92,7 @@ class EpItem:
         assert items is not None
         items.remove(self)
         del ep.items[self.file, self.fd]
+        ep.user.watches -= 1
         if self.linked:
             ep.ready.remove(self)
 
@@ -91,13 +102,14 @@ class EventPoll(File):
     holds the callers of epoll_wait(2), each of which is woken alone, `pollers` those who poll the instance
     itself."""
 
-    __slots__ = ("hosts", "items", "pollers", "ready", "waiting")
+    __slots__ = ("hosts", "items", "pollers", "ready", "user", "waiting")
 
     pollable = True
 
-    def __init__(self) -> None:
+    def __init__(self, user: EpollUser) -> None:
         node = AnonNode(Stat(0o600, ANON_INO, ANON_INODEFS_DEV), ANON_INODE_FS_MAGIC)
         super().__init__(node, O_RDWR, b"anon_inode:[eventpoll]")
+        self.user = user
         self.items: dict[tuple[File, int], EpItem] = {}
         self.ready: deque[EpItem] = deque()
         self.waiting = WaitQueue()
@@ -107,7 +119,7 @@ class EventPoll(File):
     # Interests
 
     def add(self, file: File, fd: int, events: int, data: int) -> None:
-        """EPOLL_CTL_ADD.  Raises OSError EEXIST, ELOOP (a cycle, or nested too deep), EINVAL."""
+        """EPOLL_CTL_ADD.  Raises OSError EEXIST, ELOOP (a cycle, or nested too deep), EINVAL, ENOSPC."""
         nested = isinstance(file, EventPoll)
         if events & EPOLLEXCLUSIVE and (nested or events & ~EXCLUSIVE_OK):
             raise OSError(errno.EINVAL, "cannot be exclusive")
@@ -115,8 +127,11 @@ class EventPoll(File):
             raise OSError(errno.ELOOP, "nested too deep")
         if (file, fd) in self.items:
             raise OSError(errno.EEXIST, "there already")
+        if self.user.watches >= self.user.limit:
+            raise OSError(errno.ENOSPC, "max_user_watches")
         item = EpItem(self, file, fd, events | POLLERR | POLLHUP, data)
         item.attach()
+        self.user.watches += 1
         self.items[file, fd] = item
         if file.epitems is None:
             file.epitems = []

@@ -1,7 +1,10 @@
-/* calls getpid|pipe|file N: that many getpid calls, or pairs of a 1-byte write and a 1-byte read. */
+/* calls getpid|pipe|file|epoll N: that many getpid calls, pairs of a 1-byte write and a 1-byte read, or rounds of ten
+   busy counters among a thousand idle ones in one epoll instance. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +24,25 @@ int main(int argc, char **argv)
         while (n--)
             if (write(fds[1], &byte, 1) != 1 || read(fds[0], &byte, 1) != 1)
                 return 1;
+    } else if (!strcmp(argv[1], "epoll")) {
+        static struct epoll_event ready[64];
+        int ep = epoll_create1(0), fds[1010];
+        unsigned long long value = 1;
+        for (int i = 0; i < 1010; i++) {
+            struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i] = eventfd(0, EFD_NONBLOCK)};
+            if (epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e))
+                return 1;
+        }
+        while (n--) {
+            for (int i = 0; i < 10; i++)
+                if (write(fds[i * 101], &value, 8) != 8)
+                    return 1;
+            if (epoll_wait(ep, ready, 64, -1) != 10)
+                return 1;
+            for (int i = 0; i < 10; i++)
+                if (read(ready[i].data.fd, &value, 8) != 8)
+                    return 1;
+        }
     } else {
         int out = open("pairs", O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open("pairs", O_RDONLY);
         while (n--)
