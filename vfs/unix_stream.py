@@ -138,7 +138,8 @@ class UnixStream(UnixConnected):
         flags = message.flags
         if flags & MSG_OOB:
             return self._receive_oob(message, buffer)
-        target = max(1, message.copied + buffer.size if flags & MSG_WAITALL else min(self.lowat, buffer.size))
+        wanted = message.copied + buffer.size
+        target = max(1, wanted if flags & MSG_WAITALL else min(self.lowat, wanted))
         skip = self.peek_offset(flags)
         at = 0  # place in the queue: 0 unless messages are left in it
         while True:
@@ -182,18 +183,15 @@ class UnixStream(UnixConnected):
                 if at == len(self.queue):
                     return True
                 continue  # as Linux, even if the buffer is full: files may come with the next message
-            else:
-                skb.consumed += size
-                self.move_peek(-size)
-                if skb.passed is not None:
-                    message.files += self.detach(skb)
-                if skb.left():
-                    return True
-                self.queue.remove(skb)
-                self.free(skb)
-                if message.files:
-                    return True
-            if not buffer.size:
+            skb.consumed += size
+            self.move_peek(-size)
+            if skb.passed is not None:
+                message.files += self.detach(skb)
+            if skb.left():
+                return True
+            self.queue.remove(skb)
+            self.free(skb)
+            if message.files or not buffer.size:
                 return True
 
     def _next(self, at: int, message: Receiving) -> Skb | None:
