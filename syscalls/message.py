@@ -12,11 +12,10 @@ from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.rlimit import RLIMIT_NOFILE
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
-from syscalls.io import MAX_RW, SIGPIPE, buffer, skip
+from syscalls.io import MAX_RW, broken_pipe, buffer, skip
 from syscalls.poll import timeout_ns
 from syscalls.socket import (
     SOCKADDR_MAX,
-    autobind,
     deadline_in,
     find_other,
     held,
@@ -34,6 +33,7 @@ from vfs.sock import (
     MSG_NOSIGNAL,
     MSG_WAITFORONE,
     OPTMEM_MAX,
+    SOCK_STREAM,
     Cursor,
     Receiving,
     Sender,
@@ -42,7 +42,7 @@ from vfs.sock import (
     Ucred,
 )
 from vfs.unix_dgram import UnixDgram
-from vfs.unix_sock import UnixSock
+from vfs.unix_sock import STREAM_HEAD
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -82,8 +82,8 @@ def send(t: Task, file: File, message: Sending, spans: Spans, again: Buffer) -> 
             return -errno.EAGAIN
         waits = True
         return send_on(t, file, sock, message, again)
-    except BrokenPipeError:
-        broken(t, sock, message)
+    except BrokenPipeError as error:
+        broken(t, sock, message, error)
         raise
     finally:
         if message.files and not waits:
@@ -104,17 +104,17 @@ async def send_on(t: Task, file: File, sock: Sock, message: Sending, again: Buff
             if message.sent:
                 return message.sent
             if isinstance(error, BrokenPipeError):
-                broken(t, sock, message)
+                broken(t, sock, message, error)
             raise
         finally:
             if message.files:
                 t.kernel.unix.inflight.drop(message.files)
 
 
-def broken(t: Task, sock: Sock, message: Sending) -> None:
+def broken(t: Task, sock: Sock, message: Sending, error: OSError) -> None:
     """EPIPE: on a stream it comes with SIGPIPE."""
     if sock.sigpipe and not message.flags & MSG_NOSIGNAL:
-        t.kernel.send_signal(t, SIGPIPE)
+        broken_pipe(t, error)
 
 
 def write_on(t: Task, file: File, again: Buffer, done: int) -> Result:
@@ -142,14 +142,13 @@ def written(t: Task, result: Result) -> Result:
 
 def address(t: Task, sock: Sock, message: Sending, name: bytes) -> None:
     """Whom a message is for, if not the peer.  Raises OSError(EINVAL)."""
-    if isinstance(sock, UnixSock):
-        if type(sock) is UnixDgram and name:
-            path = sun_path(name)
-            message.find = lambda: find_other(t, path, sock.type)
-        elif name:
-            message.find = lambda: None
-        if isinstance(sock, UnixDgram):
-            autobind(t, sock)
+    if not name:
+        return
+    if type(sock) is UnixDgram:
+        path = sun_path(name)
+        message.find = lambda: find_other(t, path, sock.type)
+    else:
+        message.find = lambda: None  # connections have no other addressee
 
 
 def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr, size: Int) -> Result:
@@ -158,6 +157,11 @@ def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr,
     spans = buffer(t, buf, count, READ)
     file = socket_file(t, fd)
     assert file.sock is not None
+    if not (addr or flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) and count <= STREAM_HEAD and file.sock.type == SOCK_STREAM:
+        try:
+            return file.sock.write(spans)  # the usual case, by the shortest way
+        except (BlockingIOError, BrokenPipeError):
+            pass
     message = Sending(flags)
     if addr:
         address(t, file.sock, message, read_address(t, addr, size))
@@ -292,7 +296,10 @@ async def receive_on(
     deadline = deadline_in(t, sock.rcvtimeo)
     with held(file):
         try:
-            while not sock.end_of_file():
+            while True:
+                if sock.end_of_file():
+                    message.nothing = True
+                    break
                 await wait_until(t, deadline, sock.readable)
                 if sock.receive(message, Cursor(again(message.copied))):
                     break
@@ -319,6 +326,12 @@ def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Pt
     count = min(count, MAX_RW) if count > MAX_RW else count
     spans = buffer(t, buf, count, WRITE)
     file = socket_file(t, fd)
+    assert file.sock is not None
+    if not (addr or flags & ~MSG_DONTWAIT) and count and file.sock.type == SOCK_STREAM:
+        try:
+            return file.sock.read(spans)
+        except BlockingIOError:
+            pass
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)
@@ -354,6 +367,8 @@ def put_control(t: Task, file: File, message: Receiving, control: int, room: int
     """scm_recv: store what came with a message; msg_flags, and the bytes used."""
     sock = file.sock
     assert sock is not None
+    if message.nothing:
+        return 0, 0
     flags = message.out_flags
     at = control
     files = message.files

@@ -284,6 +284,8 @@ async def accept_on(t: Task, file: File, sock: Sock, address: int, size: int, fl
     deadline = deadline_in(t, sock.rcvtimeo)
     with held(file):
         while True:
+            if sock.end_of_file():
+                return -errno.EINVAL
             await wait_until(t, deadline, sock.readable)
             connection = sock.accept()
             if connection is not None:

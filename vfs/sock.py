@@ -132,9 +132,10 @@ class Sender(NamedTuple):
 
 class Receiving:
     """A message on its way in.  `copied` is what the call returns; `flags` go in, `out_flags` come out;
-    `source` is the name of the sender; `creds` and `files` are what came with it."""
+    `source` is the name of the sender; `creds` and `files` are what came with it.  `nothing`: the end of file
+    of a socket of messages, with which nothing comes."""
 
-    __slots__ = ("copied", "creds", "files", "flags", "glued", "out_flags", "source")
+    __slots__ = ("copied", "creds", "files", "flags", "glued", "nothing", "out_flags", "source")
 
     def __init__(self, flags: int = 0) -> None:
         self.flags = flags
@@ -143,6 +144,7 @@ class Receiving:
         self.source: bytes | None = None
         self.creds: Ucred | None = None
         self.files: list[File] = []
+        self.nothing = False
         self.glued = False  # later bytes must have the same `creds`
 
 
@@ -235,7 +237,7 @@ class Sock:
         raise NotImplementedError
 
     def end_of_file(self) -> bool:
-        """Whether a receive that found nothing and may wait ends with 0 instead."""
+        """Whether a receive that found nothing and may wait ends with 0 instead, or an accept with EINVAL."""
         return False
 
     def sockname(self) -> bytes:

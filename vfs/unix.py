@@ -87,13 +87,15 @@ class UnixNet:
     def bind_node(self, sock: UnixSock, name: bytes, node: Node) -> None:
         """Let the inode `node`, made for the path `name`, stand for `sock`."""
         sock.name = name + b"\0"
+        sock.inode = node.identity()
         sock.node = node  # held, so that the inode's number is not used again
-        self.bound[node.identity()] = sock
+        self.bound[sock.inode] = sock
 
     def unbind(self, sock: UnixSock) -> None:
         """The socket is closed: its name finds nothing any more."""
         if sock.node is not None:
-            del self.bound[sock.node.identity()]
+            if self.bound.get(sock.inode) is sock:
+                del self.bound[sock.inode]
             sock.node = None
         elif sock.name is not None and self.abstract.get((sock.type, sock.name)) is sock:
             del self.abstract[sock.type, sock.name]

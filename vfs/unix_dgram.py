@@ -79,6 +79,8 @@ class UnixDgram(UnixSock):
         """A message goes whole or not at all."""
         if message.flags & MSG_OOB:
             raise OSError(errno.EOPNOTSUPP, "no urgent data")
+        if self.passcred:
+            self.net.autobind(self)  # so that it can be answered
         size = buffer.size
         if size > self.sndbuf - 32:
             raise OSError(errno.EMSGSIZE, "message too long")
@@ -195,4 +197,5 @@ class UnixSeqpacket(UnixDgram, UnixConnected):
             raise OSError(errno.ENOTCONN, "not connected")
         if super().receive(message, buffer):
             return True
-        return self.shutdown & RCV_SHUTDOWN != 0
+        message.nothing = self.shutdown & RCV_SHUTDOWN != 0
+        return message.nothing

@@ -108,8 +108,7 @@ class UnixSock(Sock):
     for accept(2), `embryos` are those who wait in this one."""
 
     __slots__ = (
-        "backlog", "embryos", "listener", "name", "net", "node", "oob", "peer", "peer_wait",
-        "queue", "relay",
+        "backlog", "embryos", "inode", "listener", "name", "net", "node", "oob", "peer", "peer_wait", "queue", "relay",
     )  # fmt: skip
 
     family = AF_UNIX
@@ -119,6 +118,7 @@ class UnixSock(Sock):
         self.net = net
         self.name: bytes | None = None
         self.node: Node | None = None
+        self.inode: object = None  # its identity
         self.peer: UnixSock | None = None
         self.queue: deque[Skb] = deque()
         self.backlog = MAX_DGRAM_QLEN
@@ -252,6 +252,8 @@ class UnixSock(Sock):
             else:
                 value = sum(skb.left() for skb in self.queue)
         elif request == SIOCATMARK:
+            if self.type != SOCK_STREAM:
+                raise OSError(errno.EOPNOTSUPP, "no urgent data")
             value = self.at_mark()
         else:
             raise OSError(errno.ENOTTY, "no such request")
@@ -374,6 +376,7 @@ class UnixConnected(UnixSock):
             embryo.listener = None
             self.peer_wait.wake(WRITABLE)
             return embryo
-        if self.shutdown & RCV_SHUTDOWN:
-            raise OSError(errno.EINVAL, "shut down")
         return None
+
+    def end_of_file(self) -> bool:
+        return self.shutdown & RCV_SHUTDOWN != 0

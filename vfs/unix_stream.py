@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from vfs.file import O_NONBLOCK
 from vfs.pages import ShortSpans
 from vfs.sock import (
     ESTABLISHED,
@@ -68,14 +69,14 @@ class UnixStream(UnixConnected):
 
     def send(self, message: Sending, buffer: Cursor) -> bool:
         """Bytes that are sent count, whatever ends the call: errors are raised only if there are none."""
+        oob = 1 if message.flags & MSG_OOB else 0
+        if oob and not buffer.size:
+            raise OSError(errno.EOPNOTSUPP, "no byte to send out of band")
         if message.find is not None:
             raise OSError(errno.EISCONN if self.state == ESTABLISHED else errno.EOPNOTSUPP, "no other addressee")
         other = self.peer
         if other is None:
             raise OSError(errno.ENOTCONN, "not connected")
-        oob = 1 if message.flags & MSG_OOB else 0
-        if oob and not buffer.size:
-            raise OSError(errno.EOPNOTSUPP, "no byte to send out of band")
         try:
             if self.shutdown & SEND_SHUTDOWN:
                 raise BrokenPipeError(errno.EPIPE, "shut down")
@@ -119,10 +120,12 @@ class UnixStream(UnixConnected):
                     if sock.wmem + 1 << 2 <= sock.sndbuf:
                         sock.writable.wake(WRITABLE)
                     return size
-        message = Receiving()
         buffer = Cursor(spans)
         if not buffer.size:
             return 0
+        if self.lowat > 1 and self.file is not None and not self.file.flags & O_NONBLOCK:
+            raise BlockingIOError(errno.EAGAIN, "may have to wait for more")
+        message = Receiving()
         done = self.receive(message, buffer)
         self.net.inflight.drop(message.files)
         if not done and not message.copied:
@@ -135,7 +138,8 @@ class UnixStream(UnixConnected):
         flags = message.flags
         if flags & MSG_OOB:
             return self._receive_oob(message, buffer)
-        target = max(1, message.copied + buffer.size if flags & MSG_WAITALL else min(self.lowat, buffer.size))
+        wanted = message.copied + buffer.size
+        target = max(1, wanted if flags & MSG_WAITALL else min(self.lowat, wanted))
         skip = self.peek_offset(flags)
         at = 0  # place in the queue: 0 unless messages are left in it
         while True:
@@ -178,18 +182,16 @@ class UnixStream(UnixConnected):
                 at = self.queue.index(skb) + 1
                 if at == len(self.queue):
                     return True
-            else:
-                skb.consumed += size
-                self.move_peek(-size)
-                if skb.passed is not None:
-                    message.files += self.detach(skb)
-                if skb.left():
-                    return True
-                self.queue.remove(skb)
-                self.free(skb)
-                if message.files:
-                    return True
-            if not buffer.size:
+                continue  # as Linux, even if the buffer is full: files may come with the next message
+            skb.consumed += size
+            self.move_peek(-size)
+            if skb.passed is not None:
+                message.files += self.detach(skb)
+            if skb.left():
+                return True
+            self.queue.remove(skb)
+            self.free(skb)
+            if message.files or not buffer.size:
                 return True
 
     def _next(self, at: int, message: Receiving) -> Skb | None:

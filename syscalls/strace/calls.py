@@ -336,23 +336,6 @@ def _arch_prctl(call: Traced) -> Args:
     return command, address if call.args[0] in (0x1001, 0x1002) else hexadecimal
 
 
-def _socket_type(call: Traced, value: int) -> str:
-    value &= 0xFFFFFFFF
-    kind = choice_text(c.SOCKET_TYPES, value & 15, "SOCK_")
-    rest = value & ~15
-    return f"{kind}|{flags_text(c.SOCKET_FLAGS, rest, 'SOCK_')}" if rest else kind
-
-
-def _socket(call: Traced) -> Args:
-    family = call.args[0] & 0xFFFFFFFF
-    protocol = integer
-    if family in (2, 10):  # AF_INET, AF_INET6
-        protocol = choice(c.IP_PROTOCOLS, "IPPROTO_")
-    elif family == 16:  # AF_NETLINK
-        protocol = choice(c.NETLINK_PROTOCOLS, "NETLINK_")
-    return choice(c.SOCKET_DOMAINS, "AF_"), Arg(_socket_type), protocol
-
-
 def _named(name: str, arg: Arg, index: int) -> Arg:
     """name=value, from the register at `index`."""
     return Arg(lambda call, value: f"{name}={arg.decode(call, call.args[index])}", arg.out, arg.kind)
@@ -646,8 +629,4 @@ SPECS: dict[str, Spec] = {
     "setgroups": Spec(integer, groups),
     "capget": Spec(s.cap_header, out(s.cap_data)),
     "capset": Spec(s.cap_header, s.cap_data),
-    # Sockets: refused, but programs try them
-    "socket": Spec(choose=_socket),
-    "connect": Spec(fd, s.sockaddr, unsigned),
-    "bind": Spec(fd, s.sockaddr, unsigned),
 }

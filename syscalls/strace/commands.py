@@ -129,6 +129,7 @@ _IOCTL: dict[str, Arg | None] = {
     "TIOCSWINSZ": s.winsize,
     "TIOCSTI": pointer(lambda call, value: buffer_text(call, value, 1)),
     "FIONREAD": _INT_OUT,
+    "SIOCATMARK": _INT_OUT,
     "FIONBIO": _INT_IN,
     "FIOASYNC": _INT_IN,
     "FIOCLEX": None,

@@ -463,29 +463,6 @@ def _cap_data(call: Traced, addr: int) -> str | None:
 cap_data = pointer(_cap_data)
 
 
-def _sockaddr(call: Traced, addr: int) -> str | None:
-    """A socket address whose length is the next argument."""
-    size = min(call.args[2] & 0xFFFFFFFF, 128)
-    data = call.read(addr, size)
-    if data is None or size < 2:
-        return None
-    family = int.from_bytes(data[:2], "little")
-    fields: list[tuple[str, object]] = [("sa_family", choice_text(c.SOCKET_DOMAINS, family, "AF_"))]
-    if family == 1 and size > 2:
-        name = data[2:]
-        text = "@" + quote(name[1:]) if name[:1] == b"\0" else quote(name.split(b"\0", 1)[0])
-        fields.append(("sun_path", text))
-    elif family == 2 and size >= 8:
-        fields.append(("sin_port", f"htons({int.from_bytes(data[2:4], 'big')})"))
-        fields.append(("sin_addr", 'inet_addr("' + ".".join(str(byte) for byte in data[4:8]) + '")'))
-    elif size > 2:
-        fields.append(("sa_data", quote(data[2:])))
-    return joined(fields)
-
-
-sockaddr = pointer(_sockaddr)
-
-
 def _sched_attr(*f: int) -> str:
     names = ("sched_nice", "sched_priority", "sched_runtime", "sched_deadline", "sched_period")
     fields: list[tuple[str, object]] = [

@@ -137,6 +137,17 @@ static void waiting(void)
     setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
     SHOW(recv(s[0], got, 10, 0));
     wait(NULL);
+    set_option(s[0], SO_RCVLOWAT, 8);
+    if (!fork()) {
+        for (int i = 0; i < 3; i++) {
+            usleep(20000);
+            write(s[1], "abc", 3);
+        }
+        _exit(0);
+    }
+    SHOW(read(s[0], got, 10));
+    wait(NULL);
+    set_option(s[0], SO_RCVLOWAT, 1);
     /* a large write goes through in one call; half a reader ends it */
     if (!fork()) {
         close(s[0]);

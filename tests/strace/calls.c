@@ -26,7 +26,9 @@
 #include <sys/personality.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <linux/futex.h>
 #include <linux/openat2.h>
 #include <linux/capability.h>
@@ -42,6 +44,149 @@ static char buf[8192];
 
 static void handler(int signal)
 {
+}
+
+static void sockets(void)
+{
+    struct iovec v[3];
+    struct timespec ts={1, 5};
+    int s[2], one=1, t, u;
+    struct sockaddr_un ua={AF_UNIX, "name.sock"}, ub;
+    socklen_t sl=sizeof ub;
+    struct ucred uc;
+    struct timeval tmo={1, 500000};
+    struct linger lg={1, 2};
+    struct msghdr mh;
+    struct mmsghdr mm[3];
+    struct { struct cmsghdr h; int fds[2]; } rights={{CMSG_LEN(8), SOL_SOCKET, SCM_RIGHTS}, {0, 1}};
+    struct { struct cmsghdr h; struct ucred u; } cred={{CMSG_LEN(12), SOL_SOCKET, SCM_CREDENTIALS}, {1, 0, 0}};
+    char room[128];
+    syscall(SYS_socket, AF_UNIX, SOCK_RDM, 0);
+    syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK, 0, s);
+    syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 7, room);
+    syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, BAD);
+    t=syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0);
+    u=syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+    syscall(SYS_bind, u, &ua, 12);
+    syscall(SYS_listen, u, 5);
+    syscall(SYS_listen, t, -1);
+    syscall(SYS_accept, t, 0, 0);
+    syscall(SYS_accept, t, &ub, &sl);
+    syscall(SYS_getsockname, u, &ub, &sl);
+    syscall(SYS_getpeername, u, &ub, &sl);
+    sl=sizeof ub;
+    syscall(SYS_getpeername, s[0], &ub, &sl);
+    sl=4;
+    syscall(SYS_getsockname, u, &ub, &sl);
+    syscall(SYS_getsockname, u, BAD, &sl);
+    syscall(SYS_getsockname, u, &ub, BAD);
+    int cc=syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+    syscall(SYS_connect, cc, &ua, sizeof ua);
+    sl=sizeof ub;
+    syscall(SYS_accept4, u, &ub, &sl, SOCK_CLOEXEC|SOCK_NONBLOCK);
+    syscall(SYS_accept4, u, 0, 0, 1);
+    memcpy(ua.sun_path, "\0abs\0tract", 10);
+    syscall(SYS_bind, t, &ua, 12);
+    syscall(SYS_bind, t, &ua, 2);
+    syscall(SYS_bind, t, &ua, 3);
+    sl=sizeof ub;
+    syscall(SYS_getsockname, t, &ub, &sl);
+    syscall(SYS_sendto, t, "to myself", 9, MSG_NOSIGNAL, &ua, 12);
+    syscall(SYS_sendto, s[0], "a longer message with more than thirty two bytes", 48, MSG_DONTWAIT, 0, 0);
+    syscall(SYS_sendto, s[0], 0, 0, 0x80000, BAD, 1);
+    sl=sizeof ub;
+    syscall(SYS_recvfrom, t, buf, 100, MSG_DONTWAIT|MSG_TRUNC, &ub, &sl);
+    syscall(SYS_recvfrom, t, buf, 100, MSG_DONTWAIT, &ub, &sl);
+    syscall(SYS_recvfrom, s[1], buf, 10, MSG_PEEK, 0, 0);
+    sl=sizeof ub;
+    syscall(SYS_recvfrom, s[1], buf, 100, MSG_WAITALL|MSG_DONTWAIT, &ub, &sl);
+    syscall(SYS_shutdown, t, SHUT_RD);
+    syscall(SYS_shutdown, t, 7);
+    syscall(SYS_setsockopt, s[0], SOL_SOCKET, SO_PASSCRED, &one, 4);
+    syscall(SYS_setsockopt, s[0], SOL_SOCKET, SO_RCVTIMEO, &tmo, sizeof tmo);
+    syscall(SYS_setsockopt, s[0], SOL_SOCKET, SO_LINGER, &lg, sizeof lg);
+    syscall(SYS_setsockopt, s[0], SOL_SOCKET, SO_SNDBUF, &one, 2);
+    syscall(SYS_setsockopt, s[0], SOL_SOCKET, 999, "abc", 3);
+    syscall(SYS_setsockopt, s[0], SOL_SOCKET, SO_KEEPALIVE, BAD, 4);
+    syscall(SYS_setsockopt, s[0], IPPROTO_TCP, 1, &one, 4);
+    syscall(SYS_setsockopt, s[0], 999, 999, &one, 4);
+    for(int o=0;o<20;o++) {
+        sl=sizeof room;
+        memset(room, 0, sizeof room);
+        syscall(SYS_getsockopt, s[0], SOL_SOCKET, o, room, &sl);
+    }
+    sl=sizeof tmo;
+    syscall(SYS_getsockopt, s[0], SOL_SOCKET, SO_RCVTIMEO, &tmo, &sl);
+    syscall(SYS_getsockopt, s[0], SOL_SOCKET, SO_ACCEPTCONN, &one, &sl);
+    syscall(SYS_getsockopt, s[0], SOL_SOCKET, SO_DOMAIN, &one, &sl);
+    syscall(SYS_getsockopt, s[0], SOL_SOCKET, SO_PROTOCOL, &one, &sl);
+    sl=2;
+    syscall(SYS_getsockopt, s[0], SOL_SOCKET, SO_TYPE, &one, &sl);
+    syscall(SYS_getsockopt, s[0], SOL_SOCKET, SO_TYPE, &one, BAD);
+    sl=4;
+    syscall(SYS_getsockopt, s[0], IPPROTO_TCP, 1, &one, &sl);
+    memset(&mh, 0, sizeof mh);
+    v[0].iov_base="abc";
+    v[0].iov_len=3;
+    v[1].iov_base="defghi";
+    v[1].iov_len=6;
+    mh.msg_iov=v;
+    mh.msg_iovlen=2;
+    syscall(SYS_sendmsg, s[0], &mh, MSG_NOSIGNAL);
+    mh.msg_control=&rights;
+    mh.msg_controllen=sizeof rights;
+    syscall(SYS_sendmsg, s[1], &mh, 0);
+    mh.msg_control=&cred;
+    mh.msg_controllen=CMSG_SPACE(12);
+    cred.u.pid=getpid();
+    syscall(SYS_sendmsg, s[1], &mh, 0);
+    cred.h.cmsg_type=77;
+    syscall(SYS_sendmsg, s[1], &mh, 0);
+    cred.h.cmsg_level=7;
+    syscall(SYS_sendmsg, s[1], &mh, 0);
+    mh.msg_name=&ua;
+    mh.msg_namelen=12;
+    mh.msg_control=0;
+    mh.msg_controllen=0;
+    syscall(SYS_sendmsg, s[1], &mh, 0);
+    syscall(SYS_sendmsg, s[1], BAD, 0);
+    mh.msg_iov=BAD;
+    syscall(SYS_sendmsg, s[1], &mh, 0);
+    v[0].iov_base=buf;
+    v[0].iov_len=4;
+    v[1].iov_base=buf+100;
+    v[1].iov_len=40;
+    mh.msg_iov=v;
+    for(int i=0;i<5;i++) {
+        if(i==3) send(s[1], "12345", 5, 0);
+        mh.msg_name=i==2?0:&ub;
+        mh.msg_namelen=i==2?0:sizeof ub;
+        mh.msg_control=i==3?0:room;
+        mh.msg_controllen=i==3?0:sizeof room;
+        mh.msg_flags=0;
+        syscall(SYS_recvmsg, s[0], &mh, i==1?MSG_CMSG_CLOEXEC:0);
+    }
+    send(s[1], "x", 1, 0);
+    syscall(SYS_recvmsg, s[0], BAD, 0);
+    memset(mm, 0, sizeof mm);
+    for(int i=0;i<3;i++) {
+        mm[i].msg_hdr.msg_iov=&v[i%2];
+        mm[i].msg_hdr.msg_iovlen=1;
+    }
+    syscall(SYS_sendmmsg, s[0], mm, 3, 0);
+    syscall(SYS_sendmmsg, s[0], BAD, 3, 0);
+    syscall(SYS_recvmmsg, s[1], mm, 3, MSG_DONTWAIT, 0);
+    syscall(SYS_recvmmsg, s[1], mm, 3, MSG_DONTWAIT, &ts);
+    syscall(SYS_recvmmsg, s[1], BAD, 1, MSG_DONTWAIT, 0);
+    syscall(SYS_ioctl, s[0], 0x541B, &one);
+    syscall(SYS_ioctl, s[0], 0x5411, &one);
+    syscall(SYS_ioctl, s[0], 0x8905, &one);
+    close(s[0]);
+    close(s[1]);
+    close(t);
+    close(u);
+    close(cc);
+    unlink("name.sock");
 }
 
 int main(int argc, char **argv)
@@ -685,6 +830,7 @@ int main(int argc, char **argv)
     syscall(SYS_futex, &k, 99, 1, 2, 3, 4);
     syscall(SYS_futex, &k, 12, 1, 1, &k, 5);
     syscall(SYS_futex, &k, 13, 1, 0);
+    sockets();
     syscall(SYS_socket, 1, 1|SOCK_CLOEXEC, 0);
     syscall(SYS_socket, 2, 2|SOCK_NONBLOCK, 17);
     syscall(SYS_socket, 99, 99, 0);
