@@ -60,7 +60,8 @@ class IntervalTimer:
         self._armed = None
         if self._grain and self._interval:
             self._expires += self._interval
-            self._start()
+            # Processor time is looked at once a tick, however short the interval.
+            self._armed = self._clock.start(max(self._expires, self._clock.now() + self._grain), self._due)
         self._fire()
 
     def rearm(self) -> None:

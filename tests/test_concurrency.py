@@ -167,6 +167,7 @@ EXCLUDED = {
     "mq": "needs POSIX message queues",
     **dict.fromkeys(("msg", "sem-sysv"), "needs System V IPC"),
     "plugin": "runs code that has to be given",
+    "resources": "fills the disk on which the other tests run",
     "pty": "needs pseudo-terminals",
     "reboot": "reboot(2) is refused before its arguments are looked at",
     "tmpfs": "looks for a writable tmpfs among the mounts of the host's file system",

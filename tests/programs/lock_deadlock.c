@@ -190,9 +190,15 @@ static void queue(void)
     proc_locks(w, 4);
     SHOW(lock(F_SETLK, F_RDLCK, 8, 0)); /* splits */
     waiters(3);
+    /* Of a reader and a writer that wait for the same lock, either may get it: so the writer goes first. */
+    kill(w[2].pid, SIGKILL);
+    waitpid(w[2].pid, NULL, 0);
+    waiters(2);
     SHOW(lock(F_SETLK, F_UNLCK, 0, 0));
     answer("reader", w[0]);
     answer("reader", w[1]);
+    w[2] = hire();
+    order(w[2], F_SETLKW, F_WRLCK, 0, 8);
     waiters(1);
     order(w[0], F_SETLK, F_UNLCK, 0, 0);
     answer("unlock", w[0]);

@@ -163,6 +163,7 @@ static void states(void)
     snprintf(data, sizeof data, "task/%d/children", pid);
     slurp(pid, data, data, sizeof data);
     know(atoi(data), "vforked");
+    until(atoi(data), 'S');
     children_of(pid);
     stat_of(atoi(data), 1);
     kill(atoi(data), SIGKILL);
