@@ -315,6 +315,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     old = t.mm
     if old is not None:
         mm.inherit_mdwe(old)
+        mm.coredump_filter = old.coredump_filter
     t.mm = mm
     mm.dumpable = int((t.cred.euid, t.cred.egid) == (t.cred.uid, t.cred.gid))
     commit_creds(t, cred)

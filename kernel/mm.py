@@ -57,6 +57,7 @@ class AddressSpace(PageFaults):
         self.membarrier = 0  # registrations, as the bits of membarrier(2)'s commands
         self.users = 1
         self.mdwe = 0  # PR_SET_MDWE
+        self.coredump_filter = 0x33  # core(5): kept and given back
         self.dumpable = 1  # PR_SET_DUMPABLE: 1, or 0 where only root may look
         # /proc and auxv: where exec put things
         self.code_range = self.data_range = (0, 0)
@@ -593,7 +594,8 @@ class AddressSpace(PageFaults):
         self.kernel.commit(self.committed)
         new.committed = self.committed
         new.total = self.total
-        for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start", "dumpable"):
+        for name in ("mmap_base", "brk_start", "brk", "code_range", "data_range", "stack_start", "dumpable",
+                     "coredump_filter"):  # fmt: skip
             setattr(new, name, getattr(self, name))
         new.inherit_mdwe(self)
         if (self.frozen is not None or self.is_large()) and self.freeze(self._not_for_a_child()):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kernel.task import Task
 
 TASK_COMM_LEN = 16
+COREDUMP_FILTER_MASK = 0x1FF  # MMF_DUMP_FILTER_MASK
 NSFS_DEV, NSFS_MAGIC = 4, 0x6E736673
 _NOTIFY = {SIGEV_SIGNAL: b"signal", SIGEV_NONE: b"none", SIGEV_THREAD: b"thread"}
 # The inode numbers of Linux's initial namespaces (enum init_ns_ino).
@@ -374,6 +375,14 @@ def timers(task: Task) -> bytes:
     return text
 
 
+def coredump_filter(task: Task) -> bytes:
+    return b"%08x\n" % task.mm.coredump_filter
+
+
+def set_coredump_filter(task: Task, data: bytes) -> None:
+    task.mm.coredump_filter = _number(data) & COREDUMP_FILTER_MASK
+
+
 def timerslack(task: Task) -> bytes:
     return b"%d\n" % task.timer_slack_ns
 
@@ -587,7 +596,7 @@ PROCESS_FILES: dict[bytes, Maker] = dict(
     sorted(
         {
             **_COMMON,
-            b"coredump_filter": _text(fixed(b"00000033\n")),
+            b"coredump_filter": _text(coredump_filter, 0o644, set_coredump_filter, without_mm=b""),
             b"map_files": MapFilesDir,
             b"mountstats": _text(mountstats, 0o400, without_mm=errno.EINVAL),
             b"task": TaskDir,

@@ -63,10 +63,11 @@ class Store:
         return self.pages.setdefault(index, bytearray(PAGE_SIZE))
 
     def truncate(self, size: int) -> None:
-        self.size = size
+        """A file in memory that grows keeps what a mapping has written behind its end."""
+        shrinks, self.size = size < self.size, size
         for index in [i for i in self.pages if i * PAGE_SIZE >= size]:
             del self.pages[index]
-        if size % PAGE_SIZE and size // PAGE_SIZE in self.pages:
+        if shrinks and size % PAGE_SIZE and size // PAGE_SIZE in self.pages:
             self.pages[size // PAGE_SIZE][size % PAGE_SIZE :] = bytes(PAGE_SIZE - size % PAGE_SIZE)
 
 

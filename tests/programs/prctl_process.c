@@ -112,6 +112,25 @@ static void orphans(int subreaper)
     close(news[1]);
 }
 
+static void coredump_filter(void)
+{
+    char text[20] = "";
+    int fd = open("/proc/self/coredump_filter", O_RDWR);
+    SHOW(read(fd, text, sizeof text - 1));
+    SHOW(write(fd, "0xff1", 5));
+    SHOW(pread(fd, text, sizeof text - 1, 0));
+    NOTE("filter %s", text);
+    SHOW(write(fd, "none", 4));
+    pid_t pid = fork();
+    if (!pid) {
+        int own = open("/proc/self/coredump_filter", O_RDONLY);
+        SHOW(pread(own, text, sizeof text - 1, 0));
+        NOTE("child %s", text);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IONBF, 0);
@@ -135,6 +154,7 @@ int main(int argc, char **argv)
         _exit(0);
     }
     waitpid(pid, NULL, 0);
+    coredump_filter();
     SHOW(prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
     SHOW(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0));
     SHOW(prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));

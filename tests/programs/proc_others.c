@@ -57,8 +57,8 @@ static char stat_of(pid_t pid, int show)
            "%*u %*u %lu %*u %*u %d %*d %*u %*u %*u %*u %*u %lu %*u %*u %*u %*u %*u %*u %d", &state, &ppid, &pgrp, &session, &tty,
            &tpgid, &threads, &vsize, &rss, &code, &stack, &wchan, &exit_signal, &start_data, &exit_code);
     if (show)
-        NOTE("  %c parent %s group %s session %s tty %d %d threads %d vsize %d rss %d code %d stack %d wchan %lu exit signal %d data %d exit code %x",
-             state, who(ppid), who(pgrp) == who(getpgrp()) ? "ours" : who(pgrp), session == getsid(0) ? "ours" : who(session), tty, tpgid, threads, vsize > 0, state == 'R' ? 1 : rss > 0, code > 0,
+        NOTE("  %c parent %s group %s session %s tty %d %d threads %d vsize %d code %d stack %d wchan %lu exit signal %d data %d exit code %x",
+             state, who(ppid), who(pgrp) == who(getpgrp()) ? "ours" : who(pgrp), session == getsid(0) ? "ours" : who(session), tty, tpgid, threads, vsize > 0, code > 0,
              stack > 0, wchan, exit_signal, start_data > 0, exit_code);
     return state;
 }

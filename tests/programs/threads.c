@@ -6,6 +6,7 @@
 // run: ends
 // run: process
 // run: raw
+// run: many
 #include "show.h"
 #include <dirent.h>
 #include <pthread.h>
@@ -603,6 +604,40 @@ static void raw(void)
     NOTE("robust list %ld size %zu", syscall(SYS_get_robust_list, 0, &head, &size), size);
 }
 
+static void *wait_for_all(void *number)
+{
+    own = (int)(long)number;
+    pthread_barrier_wait(&barrier);
+    pthread_mutex_lock(&mutex);
+    while (!flag)
+        pthread_cond_wait(&cond, &mutex);
+    counter += own;
+    pthread_mutex_unlock(&mutex);
+    return NULL;
+}
+
+static void many(void)
+{
+    enum { COUNT = 1000 };
+    static pthread_t t[COUNT];
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 16384);
+    pthread_barrier_init(&barrier, NULL, COUNT + 1);
+    int made = 0;
+    for (long i = 0; i < COUNT; i++)
+        made += !pthread_create(&t[i], &small, wait_for_all, (void *)i);
+    pthread_barrier_wait(&barrier);
+    NOTE("made %d, tasks %d", made, entries("/proc/self/task"));
+    pthread_mutex_lock(&mutex);
+    flag = 1;
+    pthread_cond_broadcast(&cond);
+    pthread_mutex_unlock(&mutex);
+    for (int i = 0; i < COUNT; i++)
+        pthread_join(t[i], NULL);
+    NOTE("sum %d, tasks %d", counter, entries("/proc/self/task"));
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -623,6 +658,8 @@ int main(int argc, char **argv)
         ends(argv[0]);
     else if (!strcmp(what, "process"))
         process();
+    else if (!strcmp(what, "many"))
+        many();
     else
         raw();
     return 0;
