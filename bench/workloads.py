@@ -154,13 +154,18 @@ def task_workloads(work: Path) -> list[Workload]:
     if shutil.which("autoconf"):
         script = "rm -rf built; mkdir built; cd built; {more}exec {shell} ../configure --quiet {options}"
         under = f"export UNDER_QEMU={work}/under-qemu PATH={work}/under-qemu; "
-        options = f"CONFIG_SHELL=dash CC='gcc -B{work}/under-qemu/'"
+        options = f"CONFIG_SHELL=dash CC='gcc -fno-use-linker-plugin -B{work}/under-qemu/'"
         sh = ["/bin/sh", "-c"]
         found.append(
             Workload(
                 "configure",
                 "`./configure` of a small package",
-                [*sh, script.format(more="", shell="/bin/dash", options="CONFIG_SHELL=/bin/dash CC=gcc")],
+                [
+                    *sh,
+                    script.format(
+                        more="", shell="/bin/dash", options="CONFIG_SHELL=/bin/dash CC='gcc -fno-use-linker-plugin'"
+                    ),
+                ],
                 (ratio(1, QEMU),),
                 qemu_argv=[*sh, script.format(more=under, shell="dash", options=options)],
             )

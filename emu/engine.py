@@ -85,6 +85,9 @@ class Cpu(Protocol):
     def write(self, values: dict[str, int]) -> None:
         """Set general registers by name."""
 
+    def write_words(self, names: tuple[str, ...], values: tuple[int, ...]) -> None:
+        """The same from two tuples: the counterpart of `read`."""
+
     def set_result(self, value: int) -> None:
         """`write` of the register that holds a system call's result."""
 

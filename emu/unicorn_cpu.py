@@ -513,11 +513,14 @@ class UnicornCpu:
         return list(batch.words.unpack(batch.memory))
 
     def write(self, values: dict[str, int]) -> None:
-        batch = self._batch(tuple(values), 8)
+        self.write_words(tuple(values), tuple(values.values()))
+
+    def write_words(self, names: tuple[str, ...], values: tuple[int, ...]) -> None:
+        batch = self._batch(names, 8)
         try:
-            batch.words.pack_into(batch.memory, 0, *values.values())
+            batch.words.pack_into(batch.memory, 0, *values)
         except StructError:  # a negative number
-            batch.words.pack_into(batch.memory, 0, *[value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()])
+            batch.words.pack_into(batch.memory, 0, *[value & 0xFFFF_FFFF_FFFF_FFFF for value in values])
         self._check(self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length), "writing registers")
 
     def set_result(self, value: int) -> None:

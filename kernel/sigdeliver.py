@@ -147,7 +147,8 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     arch = kernel.arch
     stack = state.altstack
     old_mask = state.blocked if state.saved_mask is None else state.saved_mask
-    sp, pc = kernel.cpu.read((arch.SP, arch.PC))
+    registers = kernel.cpu.read(arch.FRAME_REGISTERS)
+    sp, pc = registers[arch.FRAME_SP], registers[arch.FRAME_PC]
     on_stack = stack.in_use(sp)
     top = sp - arch.RED_ZONE
     if action.flags & SA_ONSTACK and stack.status(top) == 0:
@@ -156,11 +157,12 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     try:
         if task.rseq is not None and (start_over := task.rseq.interrupt(task, pc)) != pc:
             kernel.cpu.write({arch.PC: start_over})
+            registers = kernel.cpu.read(arch.FRAME_REGISTERS)
         frame = arch.frame_address(top)
         if on_stack and not stack.holds(frame):
             raise OSError(errno.EFAULT, "the alternate stack is too small")
         arch.push_frame(
-            kernel.cpu, task.mm, frame,
+            kernel.cpu, task.mm, frame, registers,
             signo=info.signo, handler=action.handler, restorer=action.restorer if action.flags & SA_RESTORER else None,
             siginfo=info.pack() if action.flags & SA_SIGINFO else None,
             mask=old_mask, altstack=(stack.base, stack.flags, stack.size), trap=state.trap,
@@ -184,10 +186,9 @@ def _sigreturn(task: Task) -> None:
     kernel = task.kernel
     arch = kernel.arch
     state = task.signals
-    sp = kernel.cpu.read((arch.SP,))[0]
     state.restart_block = None
     try:
-        mask, (base, flags, size) = arch.pop_frame(kernel.cpu, task.mm, sp)
+        mask, (base, flags, size), sp = arch.pop_frame(kernel.cpu, task.mm)
     except OSError:
         force_signal(task, SIGSEGV)
         return

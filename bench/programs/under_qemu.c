@@ -22,7 +22,7 @@ int main(int argc, char **argv)
         char **words = calloc(argc + 4, sizeof *words);
         words[0] = "qemu-x86_64";
         words[1] = "-0";
-        words[2] = argv[0];
+        words[2] = place; /* gcc finds its files beside itself */
         words[3] = place;
         memcpy(words + 4, argv + 1, argc * sizeof *words);
         execv("/usr/bin/qemu-x86_64", words);

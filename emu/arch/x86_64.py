@@ -113,7 +113,7 @@ def vdso_image() -> bytes:
 
 def reset_fp(cpu: Cpu) -> None:
     """The floating-point state a new program starts with (fpu__init_fpstate)."""
-    cpu.write(_FPU_INITIAL)
+    cpu.write_words(_FPU_CONTROL, _FPU_INITIAL)
     cpu.write_block(_SSE, 16, _NO_SSE)
 
 
@@ -234,8 +234,10 @@ _FPU_CONTROL = ("fpcw", "fpsw", "fptag", "fop", "fip", "fdp", "mxcsr")
 _STACKS = tuple(tuple(f"fp{(top + i) & 7}" for i in range(8)) for top in range(8))
 _SSE = tuple(f"xmm{i}" for i in range(16))
 _NO_SSE = bytes(16 * len(_SSE))
-_FPU_INITIAL = {"fpcw": 0x37F, "fpsw": 0, "fptag": 0xFFFF, "mxcsr": 0x1F80, "fip": 0, "fdp": 0, "fop": 0}
-_FRAME_REGISTERS = GPRS + _FPU_CONTROL
+_FPU_INITIAL = (0x37F, 0, 0xFFFF, 0, 0, 0, 0x1F80)
+_HANDLER_REGISTERS = ("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags", *_FPU_CONTROL)
+FRAME_REGISTERS = _CONTEXT_GPRS + _FPU_CONTROL  # what a frame saves, in its order
+FRAME_SP, FRAME_PC, _FRAME_FLAGS = 15, 16, 17  # places in it
 _XSAVE_TAIL = b"".join(
     (
         b"\0" * (_SW_OFFSET - 416),
@@ -320,6 +322,7 @@ def push_frame(
     cpu: Cpu,
     memory: SignalMemory,
     frame: int,
+    registers: tuple[int, ...],
     *,
     signo: int,
     handler: int,
@@ -331,61 +334,50 @@ def push_frame(
 ) -> None:
     """Write struct rt_sigframe at `frame` and set the registers for the handler (x64_setup_rt_frame).
 
-    `altstack` is (base, flags, size).  Raises OSError(EFAULT) where the stack cannot be written, or
-    without a restorer, which x86-64 needs.
+    `registers` are FRAME_REGISTERS, `altstack` is (base, flags, size).  Raises OSError(EFAULT) where the
+    stack cannot be written, or without a restorer, which x86-64 needs.
     """
     if restorer is None or not 0 <= frame < TASK_SIZE:
         raise OSError(errno.EFAULT, "no restorer or no stack")
-    values = cpu.read(_FRAME_REGISTERS)
-    registers = dict(zip(GPRS, values, strict=False))
     number, error, cr2 = trap or (0, 0, 0)
     fpstate = (frame + 8 + _FRAME_SIZE + 63) & ~63
     base, flags, size = altstack
     context = _SIGCONTEXT.pack(
-        *[registers[name] for name in _CONTEXT_GPRS],
+        *registers[: len(_CONTEXT_GPRS)],
         USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
         error, number, mask, cr2, fpstate,
     )  # fmt: skip
-    memory.write(fpstate, _save_fpu(cpu, *values[len(GPRS) :]))
+    memory.write(fpstate, _save_fpu(cpu, *registers[len(_CONTEXT_GPRS) :]))
     head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
     # Without SA_SIGINFO the siginfo keeps whatever the stack held
     memory.write(frame, head + context + mask.to_bytes(8, "little") + (siginfo or b""))
     cpu.write_block(_SSE, 16, _NO_SSE)
-    cpu.write(
-        {
-            "rip": handler,
-            "rsp": frame,
-            "rdi": signo,
-            "rsi": frame + _SIGINFO,
-            "rdx": frame + _UCONTEXT,
-            "rax": 0,
-            "rflags": registers["rflags"] & ~(_DF | _RF | _TF),
-            **_FPU_INITIAL,
-        }
+    flags = registers[_FRAME_FLAGS] & ~(_DF | _RF | _TF)
+    cpu.write_words(
+        _HANDLER_REGISTERS,
+        (handler, frame, signo, frame + _SIGINFO, frame + _UCONTEXT, 0, flags, *_FPU_INITIAL),
     )
 
 
-def pop_frame(cpu: Cpu, memory: SignalMemory, sp: int) -> tuple[int, tuple[int, int, int]]:
-    """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.
-    The mask and the alternate stack (base, flags, size).  Raises OSError(EFAULT) for a bad frame."""
-    frame = sp - 8
-    data = memory.read(frame, _SIGINFO)
+def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int], int]:
+    """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.  The
+    mask, the alternate stack (base, flags, size) and the stack pointer so far.  Raises OSError(EFAULT) for a
+    bad frame."""
+    sp, current = cpu.read((SP, "rflags"))
+    data = memory.read(sp - 8, _SIGINFO)
     values = _SIGCONTEXT.unpack_from(data, _MCONTEXT)
-    registers = dict(zip(_CONTEXT_GPRS, values[:18], strict=True))
     cs, fpstate = values[18], values[26]
-    if cs | 3 != USER_CS or registers["rip"] >= TASK_SIZE:
+    if cs | 3 != USER_CS or values[FRAME_PC] >= TASK_SIZE:
         raise OSError(errno.EFAULT, "not a user-mode context")
     image = memory.read(fpstate, _XSAVE_SIZE) if fpstate else None
     if image is not None and _FX_HEAD.unpack_from(image)[6] & ~_MXCSR_MASK:
         raise OSError(errno.EFAULT, "reserved bits in MXCSR")
     has_header = image is not None and _has_header(image, memory, fpstate)
-    current = cpu.read(("rflags",))[0]
-    registers["rflags"] = (current & ~_USER_FLAGS) | (registers["rflags"] & _USER_FLAGS)
+    rflags = (current & ~_USER_FLAGS) | (values[_FRAME_FLAGS] & _USER_FLAGS)
     features = int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if image and has_header else _XFEATURES
-    registers.update(_load_fpu(cpu, image, features))
-    cpu.write(registers)
+    cpu.write_words(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *_load_fpu(cpu, image, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
-    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size)
+    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size), sp
 
 
 def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
@@ -404,19 +396,17 @@ def _save_fpu(cpu: Cpu, fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: 
     return head + cpu.read_block(_STACKS[fsw >> 11 & 7] + _SSE, 16) + _XSAVE_TAIL
 
 
-def _load_fpu(cpu: Cpu, image: bytes | None, features: int) -> dict[str, int]:
-    """XRSTOR: components that `features` leaves out get their initial state, without an image all.  The
-    control registers are still to be written."""
-    control = dict(_FPU_INITIAL)
+def _load_fpu(cpu: Cpu, image: bytes | None, features: int) -> tuple[int, ...]:
+    """XRSTOR: components that `features` leaves out get their initial state, without an image all.  What is
+    still to be written to _FPU_CONTROL."""
     if image is None:
         cpu.write_block(_SSE, 16, _NO_SSE)
-        return control
-    fcw, fsw, abridged, fop, fip, fdp, control["mxcsr"], _ = _FX_HEAD.unpack_from(image)
+        return _FPU_INITIAL
+    fcw, fsw, abridged, fop, fip, fdp, mxcsr, _ = _FX_HEAD.unpack_from(image)
     sse = image[160:416] if features & 2 else _NO_SSE
-    if features & 1:
-        tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1) if abridged else 0xFFFF
-        control.update(fpcw=fcw, fpsw=fsw, fptag=tags, fop=fop, fip=fip, fdp=fdp)
-        cpu.write_block(_STACKS[fsw >> 11 & 7] + _SSE, 16, image[32:160] + sse)
-    else:
+    if not features & 1:
         cpu.write_block(_SSE, 16, sse)
-    return control
+        return (*_FPU_INITIAL[:-1], mxcsr)
+    tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1) if abridged else 0xFFFF
+    cpu.write_block(_STACKS[fsw >> 11 & 7] + _SSE, 16, image[32:160] + sse)
+    return fcw, fsw, tags, fop, fip, fdp, mxcsr
