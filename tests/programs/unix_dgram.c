@@ -250,7 +250,7 @@ static void many(void)
     SHOW(recvmmsg(s[1], m, 4, MSG_DONTWAIT, NULL));
     sendmmsg(s[0], m, 1, 0);
     SHOW(recvmmsg(s[1], m, 4, MSG_WAITFORONE, NULL));
-    struct timespec ts = {0, 1000};
+    struct timespec ts = {0, 0};
     sendmmsg(s[0], m, 3, 0);
     SHOW(recvmmsg(s[1], m, 3, 0, &ts));
     ts.tv_nsec = 1000000000;
