@@ -108,6 +108,8 @@ def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: 
         able[workload.key] = []
         native = execute(work_command(NATIVE, workload), work, keep=not workload.bytes)
         for runner in runners:
+            if runner not in workload.runners:
+                continue
             why, seconds = check(workload, runner, work, native.output)
             print(f"{workload.key:10} {runner:10} {why or f'{seconds:.2f} s'}", flush=True)
             if why:

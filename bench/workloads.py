@@ -14,6 +14,7 @@ GIB = 1 << 30
 
 NATIVE, LXRUN, QEMU, QILING = "native", "lxrun", "qemu-user", "Qiling"
 RUNNERS = (NATIVE, LXRUN, QEMU, QILING)
+WITH_TASKS = (NATIVE, LXRUN, QEMU)
 
 Seconds = dict[str, float]
 """Median time of each runner that could do the work."""
@@ -43,7 +44,8 @@ class Workload:
     `count`, the work's own time for each of `count` operations is reported in microseconds.
 
     qemu-user does not follow exec: what the programs that its guest starts run on is the host.  `qemu_argv` is
-    then what a native shell runs, with each program under qemu-user."""
+    then what a native shell runs, with each program under qemu-user.  `runners` are those that can be expected
+    to do it: Qiling has neither processes nor threads."""
 
     key: str
     title: str
@@ -54,6 +56,7 @@ class Workload:
     bytes: int = 0  # moved, for a rate
     warm: bool = False  # the host's caches are filled by a native run before each timed one
     qemu_argv: list[str] | None = None
+    runners: tuple[str, ...] = RUNNERS
 
     @property
     def unit(self) -> str:
@@ -132,14 +135,16 @@ def task_workloads(work: Path) -> list[Workload]:
     def per_task(key: str, title: str, n: int, limit: float, each: int = 1) -> Workload:
         """`each`: operations in one of the `n` rounds."""
         target = Target(f"≤ {limit:g} µs", limit, lambda s: s[LXRUN])
-        return Workload(key, title, [tasks, key, str(n)], (target,), [tasks, key, "0"], n * each)
+        work, idle = [tasks, key, str(n)], [tasks, key, "0"]
+        return Workload(key, title, work, (target,), idle, n * each, runners=WITH_TASKS)
 
     def loop(key: str, title: str, count: int, program: list[str]) -> Workload:
         command = " ".join(program) + " > /dev/null"
         here = FORKS.format(count=count, command=command)
         there = FORKS.format(count=count, command=f"qemu-x86_64 {command}")
         shell = ["/bin/busybox", "sh", "-c"]
-        return Workload(key, title, [*shell, here], (ratio(0.5, QEMU),), qemu_argv=[*shell, there])
+        target = ratio(0.5, QEMU)
+        return Workload(key, title, [*shell, here], (target,), qemu_argv=[*shell, there], runners=WITH_TASKS)
 
     found = [
         loop("forkexec", "sh: 200 × fork and exec `busybox true`", 200, ["/bin/busybox", "true"]),
@@ -168,6 +173,7 @@ def task_workloads(work: Path) -> list[Workload]:
                 ],
                 (ratio(1, QEMU),),
                 qemu_argv=[*sh, script.format(more=under, shell="dash", options=options)],
+                runners=WITH_TASKS,
             )
         )
     return found
