@@ -149,7 +149,7 @@ def task_workloads(work: Path) -> list[Workload]:
     found = [
         loop("forkexec", "sh: 200 × fork and exec `busybox true`", 200, ["/bin/busybox", "true"]),
         loop("forkls", "sh: 100 × dynamic `ls /`", 100, ["/bin/ls", "/"]),
-        per_task("fork", "fork and wait, 256 MB dirty", 40, 5000),
+        per_task("fork", "fork and wait, 256 MB dirty", 1_000, 5000),
         per_task("thread", "thread: create and join", 4_000, 200),
         per_task("pingpong", "pipe ping-pong of two processes", 10_000, 60),
         per_task("mutex", "mutex, uncontended", 3_000_000, 1),
