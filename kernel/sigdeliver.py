@@ -193,6 +193,9 @@ def _sigreturn(task: Task) -> None:
         force_signal(task, SIGSEGV)
         return
     set_blocked(task, mask)
+    stack = state.altstack
+    if (base, flags, size) == (stack.base, stack.flags, stack.size):
+        return
     try:
         set_altstack(task, sp, base, size, flags, 0)
     except OSError:
