@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from emu.engine import WRITE
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
@@ -13,6 +13,7 @@ from kernel.task import FsContext, Task
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
+    from kernel.mm import AddressSpace
 
 CSIGNAL = 0xFF
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x100, 0x200, 0x400, 0x800
@@ -41,22 +42,27 @@ def next_pid(kernel: Kernel) -> int:
     raise OSError(errno.EAGAIN, "no free process number")
 
 
-def copy_process(
-    parent: Task,
-    flags: int,
-    exit_signal: int,
-    stack: int,
-    tls: int | None,
-    parent_tid: int,
-    child_tid: int,
-    pidfd: int = 0,
-) -> Task:
-    """A new process or thread, ready to run: what `flags` say is shared with its parent, the rest is a copy.
+class CloneArgs(NamedTuple):
+    """struct kernel_clone_args.  `parent_tid`, `child_tid` and `pidfd` are where the numbers go, if the flags say
+    so; without `stack` and `tls` a child goes on with its parent's."""
+
+    flags: int = 0
+    exit_signal: int = 0
+    stack: int = 0
+    tls: int | None = None
+    parent_tid: int = 0
+    child_tid: int = 0
+    pidfd: int = 0
+
+
+def copy_process(parent: Task, args: CloneArgs) -> Task:
+    """A new process or thread, ready to run: what the flags say is shared with its parent, the rest is a copy.
 
     The parent's registers are on the CPU.  Raises OSError EINVAL, EPERM (namespaces), EAGAIN
     (RLIMIT_NPROC), ENOMEM, EFAULT.
     """
     kernel = parent.kernel
+    flags = args.flags
     if (flags & CLONE_SIGHAND and not flags & CLONE_VM) or (flags & CLONE_THREAD and not flags & CLONE_SIGHAND):
         raise OSError(errno.EINVAL, "shared handlers need shared memory, threads need both")
     if flags & CLONE_CLEAR_SIGHAND and flags & CLONE_SIGHAND:
@@ -79,7 +85,7 @@ def copy_process(
         raise OSError(errno.EAGAIN, "RLIMIT_NPROC")
     if flags & CLONE_PIDFD:  # what can fail about it, before anything is made
         parent.files.unused()
-        parent.mm.spans(pidfd, 4, WRITE)
+        parent.mm.spans(args.pidfd, 4, WRITE)
     pid = next_pid(kernel)
     thread = bool(flags & CLONE_THREAD)
     rlimits = parent.rlimits if thread else dict(parent.rlimits)
@@ -116,24 +122,24 @@ def copy_process(
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent
     if not thread:
-        child.exit_signal = parent.signals.shared.leader.exit_signal if sibling else exit_signal
+        child.exit_signal = parent.signals.shared.leader.exit_signal if sibling else args.exit_signal
         assert real_parent is not None
         real_parent.signals.shared.children.append(child)
     child.sched = parent.sched.fork()
     if not flags & CLONE_VM:
         child.rseq = parent.rseq
     if flags & CLONE_CHILD_CLEARTID:
-        child.clear_child_tid = child_tid
+        child.clear_child_tid = args.child_tid
     kernel.tasks[pid] = child
     child.context = kernel.cpu.new_context()
     kernel.cpu.save(child.context)
-    child.pending_registers = kernel.arch.child_registers(stack, tls)
+    child.pending_registers = kernel.arch.child_registers(args.stack, args.tls)
     if flags & CLONE_PIDFD:
-        parent.mm.put_u32(pidfd, parent.files.install(pidfd_open(kernel, pid, 0), cloexec=True))
+        parent.mm.put_u32(args.pidfd, parent.files.install(pidfd_open(kernel, pid, 0), cloexec=True))
     if flags & CLONE_PARENT_SETTID:
-        parent.mm.put_u32(parent_tid, pid)
+        _tell_number(parent.mm, args.parent_tid, pid)
     if flags & CLONE_CHILD_SETTID:
-        mm.put_u32(child_tid, pid)
+        _tell_number(mm, args.child_tid, pid)
     if not thread:
         update_rlimit_cpu(child)
     kernel.forks += 1
@@ -142,19 +148,18 @@ def copy_process(
     return child
 
 
-async def clone(
-    parent: Task,
-    flags: int,
-    exit_signal: int,
-    stack: int,
-    tls: int | None,
-    parent_tid: int,
-    child_tid: int,
-    pidfd: int = 0,
-) -> int:
+def _tell_number(mm: AddressSpace, address: int, pid: int) -> None:
+    """As on Linux, that this fails undoes nothing."""
+    try:
+        mm.put_u32(address, pid)
+    except OSError:
+        pass
+
+
+async def clone(parent: Task, args: CloneArgs) -> int:
     """kernel_clone: the new process's number, for vfork only once the child has let go of the memory."""
-    child = copy_process(parent, flags, exit_signal, stack, tls, parent_tid, child_tid, pidfd)
-    if flags & CLONE_VFORK:
+    child = copy_process(parent, args)
+    if args.flags & CLONE_VFORK:
         child.vfork_parent = parent
         # Killable only: nothing but the child's exec or end wakes the parent.
         await parent.wait_uninterruptible(child.vfork_done, lambda: child.vfork_parent is None)

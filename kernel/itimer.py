@@ -74,19 +74,18 @@ class IntervalTimer:
 
 def interval_timer(task: Task, which: int) -> IntervalTimer:
     """The process's timer ITIMER_*."""
-    timers = task.signals.shared.itimers
-    timer = timers.get(which)
+    shared = task.signals.shared
+    timer = shared.itimers.get(which)
     if timer is None:
         info = siginfo.from_kernel(_SIGNALS[which])
-        leader = task.kernel.tasks[task.tgid]
 
         def fire() -> None:
-            signal.send(leader, info)
+            signal.send(shared.leader, info)  # who leads may have changed by exec
 
         if which == ITIMER_REAL:
             timer = IntervalTimer(monotonic(task.kernel), fire)
         else:
             kind = CPUCLOCK_VIRT if which == ITIMER_VIRTUAL else CPUCLOCK_PROF
-            timer = IntervalTimer(CpuClock(leader, kind, thread=False), fire, TICK_NS)
-        timers[which] = timer
+            timer = IntervalTimer(CpuClock(task, kind, thread=False), fire, TICK_NS)
+        shared.itimers[which] = timer
     return timer

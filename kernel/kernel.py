@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from emu.arena import Arena
 from emu.unicorn_cpu import UnicornCpu
-from kernel import siginfo, signal
+from kernel import siginfo
 from kernel.clock import Clock
 from kernel.entropy import Entropy
 from kernel.errnos import LINUX_ERRNO, linux_errno
@@ -403,7 +403,3 @@ class Kernel:
         self.watch_late = False
         if self.host_signals is not None:
             self.host_signals.watcher.set_deadline(deadline)
-
-    def send_signal(self, task: Task, signo: int, info: siginfo.SigInfo | None = None) -> None:
-        """A signal from the kernel to a process."""
-        signal.send(task, info if info is not None else siginfo.from_kernel(signo))

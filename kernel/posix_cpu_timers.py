@@ -148,7 +148,6 @@ def _check(kernel: Kernel) -> None:
 
 def update_rlimit_cpu(task: Task) -> None:
     """Have RLIMIT_CPU of the task's process kept; called when it has changed and for a new process."""
-    task = task.kernel.tasks[task.tgid]
     shared = task.signals.shared
     if shared.cpu_limit is not None:
         shared.cpu_limit.cancel()
@@ -162,6 +161,7 @@ def update_rlimit_cpu(task: Task) -> None:
 def _cpu_limit_reached(task: Task) -> None:
     """The part of check_process_timers about RLIMIT_CPU: SIGXCPU every second from the soft limit on, which
     moves with it, SIGKILL at the hard limit."""
+    task = task.signals.shared.leader
     soft, hard = get_rlimit(task, RLIMIT_CPU)
     used = task.signals.shared.usage.runtime
     if used >= hard * NANOSECONDS:

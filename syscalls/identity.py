@@ -69,9 +69,8 @@ def sys_setpgid(t: Task, pid: Int, pgid: Int) -> int:
         other.pgid == group and other.sid == t.sid for other in t.kernel.tasks.values()
     ):
         raise OSError(errno.EPERM, "no such group in this session")
-    for thread in t.kernel.tasks.values():
-        if thread.tgid == process.tgid:
-            thread.pgid = group
+    for thread in process.signals.shared.threads:
+        thread.pgid = group
     return 0
 
 
@@ -79,9 +78,8 @@ def sys_setsid(t: Task) -> int:
     """setsid(2)."""
     if any(other.pgid == t.tgid for other in t.kernel.tasks.values()):
         raise OSError(errno.EPERM, "already leads a group")
-    for thread in t.kernel.tasks.values():
-        if thread.tgid == t.tgid:
-            thread.sid = thread.pgid = t.tgid
+    for thread in t.signals.shared.threads:
+        thread.sid = thread.pgid = t.tgid
     return t.tgid
 
 

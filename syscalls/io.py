@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
-from kernel import siginfo
+from kernel import siginfo, signal
 from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from vfs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, SEEK_CUR, SEEK_HOLE, File
 from vfs.notify import IN_ACCESS, IN_MODIFY
@@ -65,7 +65,7 @@ def broken_pipe(t: Task, error: OSError, file: File | None = None) -> OSError:
     if file is not None and file.sock is not None and not file.sock.sigpipe:
         return error
     signo = SIGPIPE if error.errno == errno.EPIPE else SIGXFSZ
-    t.kernel.send_signal(t, signo, siginfo.user(signo, t.tgid, t.cred.uid))
+    signal.send(t, siginfo.user(signo, t.tgid, t.cred.uid), to_thread=True)
     return error
 
 

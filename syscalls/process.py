@@ -23,6 +23,7 @@ from kernel.fork import (
     CLONE_VM,
     CSIGNAL,
     NAMESPACES,
+    CloneArgs,
     clone,
 )
 from kernel.rusage import RUSAGE_BOTH, usage
@@ -46,12 +47,12 @@ _SIGINFO_BYTES = 28  # up to si_status: the rest of a caller's siginfo_t waitid(
 
 async def sys_fork(t: Task) -> int:
     """fork(2)."""
-    return await clone(t, 0, SIGCHLD, 0, None, 0, 0)
+    return await clone(t, CloneArgs(exit_signal=SIGCHLD))
 
 
 async def sys_vfork(t: Task) -> int:
     """vfork(2)."""
-    return await clone(t, CLONE_VFORK | CLONE_VM, SIGCHLD, 0, None, 0, 0)
+    return await clone(t, CloneArgs(CLONE_VFORK | CLONE_VM, SIGCHLD))
 
 
 async def sys_clone(t: Task, flags: ULong, stack: Ptr, parent_tid: Ptr, child_tid: Ptr, tls: ULong) -> int:
@@ -59,8 +60,8 @@ async def sys_clone(t: Task, flags: ULong, stack: Ptr, parent_tid: Ptr, child_ti
     if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
         raise OSError(errno.EINVAL, "a process descriptor takes the place of the number")
     thread_area = tls if flags & CLONE_SETTLS else None
-    signo = flags & CSIGNAL
-    return await clone(t, flags & 0xFFFF_FF00, signo, stack, thread_area, parent_tid, child_tid, parent_tid)
+    args = CloneArgs(flags & 0xFFFF_FF00, flags & CSIGNAL, stack, thread_area, parent_tid, child_tid, parent_tid)
+    return await clone(t, args)
 
 
 async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
@@ -82,15 +83,14 @@ async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
     if set_tid or set_tid_size or cgroup:
         raise OSError(errno.EPERM, "numbers and control groups are not chosen here")
     thread_area = tls if flags & CLONE_SETTLS else None
-    return await clone(t, flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd)
+    return await clone(t, CloneArgs(flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd))
 
 
 def sys_unshare(t: Task, flags: ULong) -> int:
     """unshare(2): a table of descriptors, a working directory and umask of one's own."""
     if flags & ~(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | NAMESPACES):
         return -errno.EINVAL
-    threads = any(other.tgid == t.tgid and other is not t for other in t.kernel.tasks.values())
-    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and (threads or t.mm.users > 1):
+    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and (t.signals.shared.live > 1 or t.mm.users > 1):
         return -errno.EINVAL
     if flags & NAMESPACES:
         return -errno.EPERM

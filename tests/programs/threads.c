@@ -278,6 +278,22 @@ static void *cancelled(void *unused)
     return unused;
 }
 
+static void *writes_to_nobody(void *unused)
+{
+    int ends[2];
+    sigset_t pipe_signal, pending;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
+    SHOW(pipe(ends));
+    close(ends[0]);
+    SHOW(write(ends[1], "x", 1));
+    close(ends[1]);
+    sigpending(&pending);
+    NOTE("SIGPIPE waits for the writer: %d", sigismember(&pending, SIGPIPE));
+    return unused;
+}
+
 static void *blocked_all(void *unused)
 {
     sigset_t all;
@@ -348,6 +364,11 @@ static void signals(void)
     SHOW(pthread_cancel(t));
     pthread_join(t, &result);
     NOTE("cancelled %d", result == PTHREAD_CANCELED);
+    caught = 0;
+    sigaction(SIGPIPE, &action, NULL);
+    pthread_create(&t, NULL, writes_to_nobody, NULL);
+    pthread_join(t, NULL);
+    NOTE("nobody else got it: %d", caught == 0);
     SHOW(syscall(SYS_tgkill, getpid() + 1, gettid(), 0));
     SHOW(syscall(SYS_tkill, gettid(), 0));
 }
@@ -399,6 +420,16 @@ static void *run_other(void *path)
     return NULL;
 }
 
+static void *run_with_alarm(void *path)
+{
+    struct itimerval soon = {{0, 20000}, {0, 20000}};
+    setitimer(ITIMER_REAL, &soon, NULL);
+    await_leader();
+    char *argv[] = {path, "alarm", NULL};
+    execv(path, argv);
+    return NULL;
+}
+
 static void *forever(void *unused)
 {
     for (;;)
@@ -445,12 +476,14 @@ static void ends(char *self)
         {"crash in a thread", crash, 0},
         {"exec in a thread", run_other, 0},
         {"exec without a leader", run_other, 1},
+        {"exec with a timer", run_with_alarm, 0},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         pid = fork();
         if (!pid) {
             pthread_t other;
             leader_left = rows[i].leave;
+            signal(SIGALRM, SIG_IGN);
             pthread_create(&other, NULL, forever, NULL);
             pthread_create(&t, NULL, rows[i].thread, self);
             if (rows[i].leave) {
@@ -588,6 +621,14 @@ static void raw(void)
     signal(SIGUSR1, SIG_IGN);
     SHOW(waitpid(tid, &status, __WALL) == tid);
     NOTE("ran %d", counter);
+    for (int i = 0; i < 2; i++) { /* a number that cannot be stored undoes nothing */
+        int flags = (i ? CLONE_PARENT_SETTID : CLONE_CHILD_SETTID) | SIGCHLD;
+        pid_t made = syscall(SYS_clone, flags, 0, 8, 8, 0);
+        if (!made)
+            _exit(3);
+        SHOW(waitpid(-1, &status, 0) == made);
+        NOTE("made %d, status %d", made > 0, status);
+    }
     int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pid = fork();
     if (!pid) {
@@ -600,8 +641,9 @@ static void raw(void)
     SHOW(waitpid(pid, &status, 0) == pid);
     status_of("shared word", status);
     struct { uint64_t list, offset, pending; } *head;
-    size_t size;
-    NOTE("robust list %ld size %zu", syscall(SYS_get_robust_list, 0, &head, &size), size);
+    size_t size = 0;
+    SHOW(syscall(SYS_get_robust_list, 0, &head, &size));
+    NOTE("size %zu", size);
 }
 
 static void *wait_for_all(void *number)
@@ -647,6 +689,14 @@ int main(int argc, char **argv)
     if (!strcmp(what, "child")) {
         NOTE("executed, leader %d, tasks %d", getpid() == gettid(), entries("/proc/self/task"));
         return 9;
+    }
+    if (!strcmp(what, "alarm")) { /* a timer goes on over exec, for whoever the process is then */
+        struct sigaction action = {.sa_handler = on_signal};
+        sigaction(SIGALRM, &action, NULL);
+        while (!caught)
+            nap(1);
+        NOTE("its timer rang");
+        return 4;
     }
     if (!strcmp(what, "basics"))
         basics();
