@@ -40,6 +40,29 @@ static int entries(const char *path)
     return count;
 }
 
+/* Until a thread or process sleeps. */
+static void await_sleep(const char *format, volatile pid_t *id)
+{
+    char path[60], text[200] = "";
+    while (!*id)
+        nap(1);
+    snprintf(path, sizeof path, format, *id);
+    while (!strstr(text, ") S ")) {
+        int fd = open(path, O_RDONLY);
+        text[read(fd, text, sizeof text - 1)] = 0;
+        close(fd);
+        nap(1);
+    }
+}
+
+/* Joined threads may still be listed for a moment. */
+static int tasks_left(void)
+{
+    while (entries("/proc/self/task") > 1)
+        nap(1);
+    return entries("/proc/self/task");
+}
+
 static void *add(void *n)
 {
     for (int i = 0; i < 500; i++) {
@@ -96,7 +119,7 @@ static void basics(void)
         pthread_join(t[i], &result);
         sum += (long)result;
     }
-    NOTE("barrier %ld, tasks %d", sum, entries("/proc/self/task"));
+    NOTE("barrier %ld, tasks %d", sum, tasks_left());
     pthread_create(&t[0], NULL, leave, (void *)4);
     pthread_join(t[0], &result);
     NOTE("left with %ld", (long)result);
@@ -115,7 +138,8 @@ static void basics(void)
         pthread_attr_setstacksize(&detached, 16384 * 2);
         count += !pthread_create(&t[0], &detached, leave, NULL);
     }
-    NOTE("detached %d", count);
+    /* To return from main while they unwind would take the unwinder's tables away under them. */
+    NOTE("detached %d, left %d", count, tasks_left());
 }
 
 static void *ping(void *me)
@@ -142,7 +166,9 @@ static void *hold_a_while(void *lock)
 {
     pthread_mutex_lock(lock);
     flag = 1;
-    nap(20);
+    while (flag != 2)
+        nap(1);
+    nap(5);
     pthread_mutex_unlock(lock);
     return NULL;
 }
@@ -157,8 +183,13 @@ static void *waiter(void *unused)
     return unused;
 }
 
-static void *wait_on(void *word)
+static volatile pid_t tids[3];
+
+static void *wait_on(void *number)
 {
+    static int next;
+    int *word = number;
+    tids[__atomic_fetch_add(&next, 1, __ATOMIC_SEQ_CST)] = gettid();
     return (void *)syscall(SYS_futex, word, 0, *(int *)word, NULL, NULL, 0);
 }
 
@@ -199,6 +230,7 @@ static void locks(void)
     soon.tv_nsec %= 1000000000;
     NOTE("timed %s", errno_name(pthread_mutex_timedlock(&pi, &soon)));
     NOTE("try %s", errno_name(pthread_mutex_trylock(&pi)));
+    flag = 2;
     SHOW(pthread_mutex_lock(&pi));
     SHOW(pthread_mutex_unlock(&pi));
     pthread_join(t[0], NULL);
@@ -233,7 +265,8 @@ static void locks(void)
     SHOW(syscall(449, several, 3, 0, NULL, 0));
     for (int i = 0; i < 3; i++)
         pthread_create(&t[i], NULL, wait_on, &words[0]);
-    nap(20);
+    for (int i = 0; i < 3; i++)
+        await_sleep("/proc/self/task/%d/stat", &tids[i]);
     SHOW(syscall(SYS_futex, &words[0], 3, 1, (void *)1, &words[2], 0));
     SHOW(syscall(SYS_futex, &words[2], 1, 10, NULL, NULL, 0));
     SHOW(syscall(SYS_futex, &words[0], 1, 10, NULL, NULL, 0));
@@ -261,6 +294,7 @@ static void *spin(void *unused)
 static void *sleeper(void *unused)
 {
     struct timespec t = {5, 0};
+    tids[0] = gettid();
     int r = nanosleep(&t, NULL);
     return (void *)(long)(r ? errno : 0) + (long)unused;
 }
@@ -322,7 +356,7 @@ static void signals(void)
     pthread_join(t, NULL);
     NOTE("caught %d by other %d", caught, caught_by_other);
     pthread_create(&t, NULL, sleeper, NULL);
-    nap(20);
+    await_sleep("/proc/self/task/%d/stat", &tids[0]);
     pthread_kill(t, SIGUSR1);
     pthread_join(t, &result);
     NOTE("sleep ended with %s", errno_name((int)(long)result));
@@ -422,7 +456,8 @@ static void *run_other(void *path)
 
 static void *run_with_alarm(void *path)
 {
-    struct itimerval soon = {{0, 20000}, {0, 20000}};
+    /* Late enough to find the new program's handler: what is ignored when it comes does not come again. */
+    struct itimerval soon = {{0, 20000}, {0, 700000}};
     setitimer(ITIMER_REAL, &soon, NULL);
     await_leader();
     char *argv[] = {path, "alarm", NULL};
@@ -452,14 +487,21 @@ static void *fork_here(void *unused)
 
 static void *fork_and_leave(void *unused)
 {
+    int ends[2];
+    char byte;
+    if (pipe(ends) < 0)
+        exit(1);
     pid_t pid = fork();
     if (!pid) {
         prctl(PR_SET_PDEATHSIG, SIGUSR2);
-        pause();
+        if (write(ends[1], "x", 1) == 1)
+            pause();
         _exit(3);
     }
-    nap(10);
-    *(pid_t *)unused = pid;
+    if (read(ends[0], &byte, 1) == 1)
+        *(pid_t *)unused = pid;
+    close(ends[0]);
+    close(ends[1]);
     return NULL;
 }
 
@@ -509,9 +551,10 @@ static void ends(char *self)
             pthread_create(&t, NULL, forever, NULL);
         forever(NULL);
     }
-    nap(20);
     char path[40];
     snprintf(path, sizeof path, "/proc/%d/task", pid);
+    while (entries(path) != 4)
+        nap(1);
     NOTE("its tasks %d", entries(path));
     SHOW(kill(pid, SIGSTOP));
     SHOW(waitpid(pid, &status, WUNTRACED) == pid);
@@ -581,7 +624,7 @@ static void process(void)
     flag = 1;
     for (int i = 0; i < 50; i++)
         pthread_join(t[i], NULL);
-    NOTE("tasks %d", entries("/proc/self/task"));
+    NOTE("tasks %d", tasks_left());
 }
 
 static int stack[4][8192];
@@ -635,7 +678,7 @@ static void raw(void)
         int *again = mremap(shared, 0, 4096, MREMAP_MAYMOVE); /* the same word at another address */
         _exit((int)syscall(SYS_futex, again, 0, 0, NULL, NULL, 0));
     }
-    nap(20);
+    await_sleep("/proc/%d/stat", &pid);
     SHOW(syscall(SYS_futex, shared, 1 | 128, 9, NULL, NULL, 0));
     SHOW(syscall(SYS_futex, shared, 1, 9, NULL, NULL, 0));
     SHOW(waitpid(pid, &status, 0) == pid);
@@ -677,7 +720,7 @@ static void many(void)
     pthread_mutex_unlock(&mutex);
     for (int i = 0; i < COUNT; i++)
         pthread_join(t[i], NULL);
-    NOTE("sum %d, tasks %d", counter, entries("/proc/self/task"));
+    NOTE("sum %d, tasks %d", counter, tasks_left());
 }
 
 int main(int argc, char **argv)
