@@ -888,35 +888,13 @@ def test_fortran_program(pair: Pair) -> None:
     pair([str(binary)], prepare=inputs.small, stdin=b"21.25\n", status=3)
 
 
-def test_go_program_on_one_thread(pair: Pair) -> None:
-    """Go's runtime always starts a monitor thread, one more while `main` is locked to its own, and one for the
-    garbage collector.  Threads come later; until then the runtime is built, by an overlay of one file, the way
-    Go itself builds it for WebAssembly, where there are none either, and runs with the collector off."""
+def test_go_program(pair: Pair) -> None:
     require("golang-go", "go")
     folder = BUILD / "go"
     folder.mkdir(parents=True, exist_ok=True)
-    binary = folder / "one-thread"
+    binary = folder / "words"
     source = _source("main.go", GO)
     if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
         env = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOFLAGS": ""}
-        goroot = subprocess.run(
-            ["go", "env", "GOROOT"], env=env, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        scheduler = Path(goroot, "src/runtime/proc.go")
-        text = scheduler.read_text()
-        start = text.index("\nfunc main() {")
-        end = text.index("\n}\n", start)
-        body = text[start:end].replace('if GOARCH != "wasm" {', "if false {").replace("if haveSysmon {", "if false {")
-        body = body.replace("\tlockOSThread()\n", "\n").replace("\tunlockOSThread()\n", "\n")
-        patched = folder / "proc.go"
-        patched.write_text(text[:start] + body + text[end:])
-        overlay = folder / "overlay.json"
-        overlay.write_text(f'{{"Replace": {{"{scheduler}": "{patched}"}}}}')
-        subprocess.run(["go", "build", "-overlay", str(overlay), "-o", str(binary), str(source)], env=env, check=True)
-    pair(
-        [str(binary)],
-        prepare=inputs.small,
-        env={"GOMAXPROCS": "1", "GOGC": "off"},
-        stdin=b"one two three two\n" * 500,
-        status=8,
-    )
+        subprocess.run(["go", "build", "-o", str(binary), str(source)], env=env, check=True)
+    pair([str(binary)], prepare=inputs.small, stdin=b"one two three two\n" * 500, status=8)

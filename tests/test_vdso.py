@@ -309,12 +309,15 @@ int main(void)
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may set the clock")
 def test_setting_the_clock_in_a_guest(tmp_path: Path) -> None:
+    """Root sets the guests' clock, for all of them at once; anybody else leaves it as it is."""
     source = tmp_path / "setter.c"
     source.write_text(SETTER)
     binary = compile_program(source, "-static")
     done = subprocess.run([*LXRUN, str(binary)], capture_output=True, text=True, cwd=ROOT, timeout=60)
     days = {"before": 0, "parent": 100, "child": 100, "after the child": 200}
+    if os.geteuid():
+        days = dict.fromkeys(days, 0)
+    refusal = "clock_settime: Operation not permitted\n" if os.geteuid() else ""
     expected = [f"{who}: " + f"{count} " * 6 + "days" for who, count in days.items()] + ["monotonic goes on"]
-    assert (done.stdout.splitlines(), done.stderr) == (expected, "")
+    assert (done.stdout.splitlines(), done.stderr) == (expected, refusal)
