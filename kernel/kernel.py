@@ -1,8 +1,8 @@
 """The kernel object: what all tasks share, and the entry points the engine calls.
 
 `Kernel.syscall` is the trap.  It serves a call inside the engine's callback whenever the handler
-returns a number; a handler that has to wait, or that replaces registers (execve, rt_sigreturn, exit),
-returns a coroutine, for which the engine is left and the run loop (kernel/sched.py) takes over.
+returns a number; a handler that has to wait, or that replaces the program (execve), returns a coroutine,
+for which the engine is left and the run loop (kernel/sched.py) takes over.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The scheduler: who has the CPU, what waits, and what happens between two stretches of guest code.
 
-One kernel thread, no locks (docs/architecture.md).  A task is on the CPU, in the run queue
+One kernel thread, no locks (docs/tasks.md).  A task is on the CPU, in the run queue
 (`Kernel.run_queue`), or asleep: in a call whose coroutine is suspended in `Task.wait`, or stopped by a
 signal.  A sleeping task has armed what can wake it: a callback in each wait queue, a timer for its
-deadline; signals wake it through `Kernel.signal_wake_up`.  The loop sleeps in one place, `_idle`, on one
+deadline; signals make it ready too (kernel/signal.py).  The loop sleeps in one place, `_idle`, on one
 host poll of every descriptor somebody waits for, the pipe through which the host's signals wake us, and
 the nearest deadline.
 

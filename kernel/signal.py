@@ -1,9 +1,8 @@
-"""Signals: Linux's ``sighand_struct``, ``signal_struct`` and pending sets, and their delivery (signal(7)).
+"""Signals: Linux's ``sighand_struct``, ``signal_struct`` and pending sets, and sending (signal(7)).
 
 A signal set is an int, bit n-1 for signal n.  `send` makes a signal pending and asks its task to look
-(`Task.pending_work`); the kernel loop then calls `deliver`, which acts on every signal that can be
-delivered now: ignores it, stops or ends the process, or builds a handler's frame.  Numbers are those
-of asm-generic/signal.h.
+(`Task.pending_work`); the kernel loop then has it delivered (kernel/sigdeliver.py).  Numbers are those of
+asm-generic/signal.h.
 """
 
 from __future__ import annotations
