@@ -1,9 +1,9 @@
 """Page faults: Linux's ``handle_mm_fault``, demand paging and copy-on-write.
 
 Private pages share frames with the page cache, the zero page or (after fork) other address spaces,
-without write permission, until the first write copies them.  No frame is writable through a mapping
-that is not executable while code translated from it may be in use, unless the engine watches each
-store.
+without write permission, until the first write copies them.  Code may be translated from a frame
+only while every mapping that writes to it is executable too, for then the engine watches each store:
+where a file's page is mapped writable here and executable there, each takes it away from the other.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class PageFaults(PageTable):
 
     def grow_stack(self, address: int) -> Vma | None:
         """Extend a growing VMA down to `address`, if there is one and it may."""
+        raise NotImplementedError
+
+    def drop_range(self, start: int, end: int) -> None:
+        """Forget the pages of a range."""
         raise NotImplementedError
 
     def fault(self, address: int, access: int) -> int:
@@ -160,33 +164,55 @@ class PageFaults(PageTable):
         arena = self.arena
         if hold:
             arena.hold(frame)
-        entry = frame | vma.perms
         if vma.perms & EXEC:
             self.executable(vma, number, frame)
         elif frame in arena.executable:
-            if vma.shared:
-                # Executable through another mapping: with EXEC here too, the engine watches each store.
-                entry |= EXEC
-                arena.on_code_write(frame)
-            else:
-                arena.executable.discard(frame)
-                arena.on_code_write(frame)
-        self.pages[number] = entry
+            if vma.pages is not None:
+                self._take(EXEC, vma, number, frame)
+            arena.executable.discard(frame)
+            arena.on_code_write(frame)
+        self.pages[number] = entry = frame | vma.perms
         return entry
 
     def executable(self, vma: Vma, number: int, frame: int) -> None:
         """`frame` is about to be executable: no mapping may write to it unseen."""
         self.arena.executable.add(frame)
-        pages = vma.pages
-        if pages is None or not pages.writable_maps or not vma.shared:
-            return
-        index = vma.index(number << PAGE_SHIFT)
-        flush = False
-        for other in self.vmas:
-            if other.pages is pages and other.prot & WRITE and other.shared and not other.prot & EXEC:
-                address = other.start + (index << PAGE_SHIFT) - other.offset
-                if other.start <= address < other.end and self.pages.get(address >> PAGE_SHIFT, 0) & WRITE:
-                    self.pages[address >> PAGE_SHIFT] &= ~WRITE
-                    flush = True
-        if flush:
-            self.kernel.flush(self)
+        if vma.pages is not None and vma.pages.writable_maps:
+            self._take(WRITE, vma, number, frame)
+
+    def _take(self, permission: int, vma: Vma, number: int, frame: int) -> None:
+        """Take EXEC away from every mapping of a file's page, or WRITE from those that the engine does not watch."""
+        assert vma.pages is not None
+        start = vma.index(number << PAGE_SHIFT) << PAGE_SHIFT
+        unless = EXEC if permission == WRITE else 0
+        for mapping in vma.pages.on_drop:
+            if not isinstance(mapping, FileMapping):
+                continue
+            mm, other = mapping.mm, mapping.vma
+            address = other.start + start - other.offset
+            if not other.start <= address < other.end:
+                continue
+            page = address >> PAGE_SHIFT
+            mm.thaw(page, page + 1)
+            entry = mm.pages.get(page, 0)
+            if entry & PAGE_MASK == frame and entry & permission and not entry & unless:
+                mm.pages[page] = entry & ~permission
+                self.kernel.flush(mm)
+
+
+class FileMapping:
+    """That a VMA maps a file's pages: what Linux's i_mmap holds.  Called when the file loses pages
+    (unmap_mapping_range), private copies of a truncated file too."""
+
+    __slots__ = ("mm", "vma")
+
+    def __init__(self, mm: PageFaults, vma: Vma) -> None:
+        self.mm = mm
+        self.vma = vma
+
+    def __call__(self, first: int, count: int) -> None:
+        vma = self.vma
+        start = max(vma.start, vma.start + (first << PAGE_SHIFT) - vma.offset)
+        end = min(vma.end, vma.start + (first + count << PAGE_SHIFT) - vma.offset)
+        if start < end:
+            self.mm.drop_range(start, end)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, WRITE
-from kernel.fault import PageFaults
+from kernel.fault import FileMapping, PageFaults
 from kernel.vma import PROT_NONE, Vma
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class AddressSpace(PageFaults):
         if vma.pages is not None:
             if vma.shared and vma.may & WRITE:
                 vma.pages.writable_maps += 1
-            vma.pages.on_drop.append(_FileWatcher(self, vma))
+            vma.pages.on_drop.append(FileMapping(self, vma))
         if vma.file is not None:
             vma.file.refs += 1
 
@@ -164,7 +164,7 @@ class AddressSpace(PageFaults):
         if vma.pages is not None:
             watchers = vma.pages.on_drop
             for at, watcher in enumerate(watchers):
-                if getattr(watcher, "vma", None) is vma:
+                if isinstance(watcher, FileMapping) and watcher.vma is vma:
                     del watchers[at]
                     break
             if vma.shared and vma.may & WRITE:
@@ -352,11 +352,6 @@ class AddressSpace(PageFaults):
                 drop(entry & PAGE_MASK)
         if flush:
             self.kernel.flush(self)
-
-    def drop_file_pages(self, vma: Vma, start: int, end: int) -> None:
-        """The file behind a VMA lost these pages: so do we, private copies of a truncated file too."""
-        if vma.pages is not None:
-            self.drop_range(start, end)
 
     def protect(self, start: int, size: int, prot: int, *, growsdown: bool = False) -> None:
         """mprotect(2)."""
@@ -660,20 +655,3 @@ class AddressSpace(PageFaults):
         self.peak_pages = max(self.peak_pages, self.present())
         self.drop_all()
         self.kernel.flush(self)
-
-
-class _FileWatcher:
-    """Unmaps a VMA's pages when its file loses them (unmap_mapping_range)."""
-
-    __slots__ = ("mm", "vma")
-
-    def __init__(self, mm: AddressSpace, vma: Vma) -> None:
-        self.mm = mm
-        self.vma = vma
-
-    def __call__(self, first: int, count: int) -> None:
-        vma = self.vma
-        start = max(vma.start, vma.start + (first << PAGE_SHIFT) - vma.offset)
-        end = min(vma.end, vma.start + (first + count << PAGE_SHIFT) - vma.offset)
-        if start < end:
-            self.mm.drop_file_pages(vma, start, end)

@@ -1,5 +1,6 @@
 // Code made at run time: pages written and executed in turn, with and without mprotect between.
 #include "probe.h"
+#include <sys/wait.h>
 
 typedef long (*function)(long);
 
@@ -56,6 +57,39 @@ int main(void)
         sum += ((function)x)(i);
     }
     NOTE("two mappings of one page %ld", sum);
+    if (sigsetjmp(probe_back, 1) == 0)
+        NOTE("ran through the writable one: %ld", ((function)w)(0));
+    else
+        NOTE("the writable one: %s code %d", signal_name(probe_info.si_signo), probe_info.si_code);
+    unsigned char *own = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    sum = 0;
+    for (int i = 0; i < 50; i++) {
+        emit(w, i * 9);
+        sum += ((function)own)(i) - ((function)x)(i) / 2;
+    }
+    NOTE("a private mapping as well %ld", sum);
+    int told[2], asked[2];
+    pipe(told);
+    pipe(asked);
+    if (fork() == 0) {
+        char turn;
+        munmap(x, PAGE);
+        for (int i = 0; i < 20; i++) {
+            emit(w, i * 13);
+            write(told[1], "", 1);
+            read(asked[0], &turn, 1);
+        }
+        _exit(0);
+    }
+    sum = 0;
+    for (int i = 0; i < 20; i++) {
+        char turn;
+        read(told[0], &turn, 1);
+        sum += ((function)x)(i);
+        write(asked[1], "", 1);
+    }
+    wait(NULL);
+    NOTE("written by another process %ld", sum);
     unsigned char code[14];
     sum = 0;
     for (int i = 0; i < 100; i++) {

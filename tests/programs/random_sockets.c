@@ -18,9 +18,11 @@ static int fd(void)
     return LOWEST + pick(HIGHEST - LOWEST + 1);
 }
 
+/* Abstract names are the whole host's, where another seed may be running at the same time. */
+static char names[5][32] = {"@lxrun-random-1-", "@lxrun-random-2-", "@lxrun-random-3-", "p.sock", "q.sock"};
+
 static const char *name(void)
 {
-    static const char *const names[] = {"@lxrun-random-1", "@lxrun-random-2", "@lxrun-random-3", "p.sock", "q.sock"};
     return names[pick(5)];
 }
 
@@ -131,6 +133,8 @@ int main(int argc, char **argv)
 {
     random_start(argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < 3; i++)
+        strncat(names[i], argv[1], sizeof names[i] - strlen(names[i]) - 1);
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = i * 31 + i / 777;
     for (int i = 0; i < 3000; i++)
