@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -21,6 +21,19 @@ READ, WRITE, EXEC = 1, 2, 4
 
 PageTable = MutableMapping[int, int]
 """Virtual page number -> page-table entry: physical address of the frame | permission bits."""
+
+
+class RegisterSet:
+    """Registers that are read and written together: `words` of 64 bits, then `wide` ones of `WIDE` bytes each
+    (x87, vectors).  Made once, at module level: an engine keeps what it has prepared for each."""
+
+    __slots__ = ("wide", "words")
+
+    WIDE = 16
+
+    def __init__(self, words: tuple[str, ...], wide: tuple[str, ...] = ()) -> None:
+        self.words = words
+        self.wide = wide
 
 
 class Exit(IntEnum):
@@ -85,8 +98,12 @@ class Cpu(Protocol):
     def write(self, values: dict[str, int]) -> None:
         """Set general registers by name."""
 
-    def write_words(self, names: tuple[str, ...], values: tuple[int, ...]) -> None:
-        """The same from two tuples: the counterpart of `read`."""
+    def read_set(self, registers: RegisterSet) -> tuple[Any, ...]:
+        """The words, each a number, then the wide ones, if there are any, as one string of bytes (zero where a
+        register is narrower)."""
+
+    def write_set(self, registers: RegisterSet, values: tuple[Any, ...]) -> None:
+        """Set all of them from what `read_set` gives."""
 
     def set_result(self, value: int) -> None:
         """`write` of the register that holds a system call's result."""
@@ -96,12 +113,6 @@ class Cpu(Protocol):
 
     def write_wide(self, name: str, data: bytes) -> None:
         """Set a register wider than 64 bits."""
-
-    def read_block(self, names: tuple[str, ...], size: int) -> bytes:
-        """Several registers, each in `size` bytes (zero where it is narrower), one after the other."""
-
-    def write_block(self, names: tuple[str, ...], size: int, data: bytes) -> None:
-        """Set several registers from what `read_block` gives."""
 
     def stop(self) -> None:
         """From within a callback: make `run` return STOPPED at the end of this instruction."""

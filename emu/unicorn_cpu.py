@@ -19,13 +19,12 @@ from collections.abc import Callable
 from ctypes import byref, c_bool, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from importlib.util import find_spec
 from struct import Struct
-from struct import error as StructError
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
-from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, Supervisor
+from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
 from emu.host import keeps_time_by
 
 # unicorn/unicorn.h
@@ -85,13 +84,14 @@ def library_path() -> str:
 
 
 class _Batch(NamedTuple):
-    """What the library's batch calls take: register numbers, and a slot of memory for each."""
+    """What the library's batch calls take: register numbers, and a slot of memory for each; and how all of it
+    is laid out."""
 
     ids: ctypes.Array[c_int]
     slots: ctypes.Array[c_void_p]
     length: int
     memory: ctypes.Array[ctypes.c_char]
-    words: Struct
+    layout: Struct
 
 
 class _Context:
@@ -125,7 +125,7 @@ class UnicornCpu:
         self._ctl = fast.uc_ctl
         self._reg_read_batch = fast.uc_reg_read_batch
         self._reg_write_batch = fast.uc_reg_write_batch
-        self._batches: dict[tuple[tuple[str, ...], int], _Batch] = {}
+        self._batches: dict[RegisterSet | tuple[str, ...], _Batch] = {}
         self._reg_write = fast.uc_reg_write
         self._reg_read = fast.uc_reg_read
         self._emu_stop = fast.uc_emu_stop
@@ -488,54 +488,49 @@ class UnicornCpu:
     def load(self, context: Any) -> None:
         self._lib.uc_context_restore(self._handle, context.address)
 
-    def _batch(self, names: tuple[str, ...], size: int) -> _Batch:
+    def _prepare(self, registers: RegisterSet | tuple[str, ...]) -> _Batch:
         """The C arrays for these registers, made once: the kernel reads the same few sets over and over."""
-        batch = self._batches.get((names, size))
-        if batch is None:
-            count = len(names)
-            memory = (ctypes.c_char * (count * size))()
-            base = ctypes.addressof(memory)
-            ids = (c_int * count)(*[self._ids[name] for name in names])
-            slots = (c_void_p * count)(*[base + size * i for i in range(count)])
-            batch = self._batches[names, size] = _Batch(ids, slots, count, memory, Struct(f"<{count}Q"))
+        words, wide = (registers, ()) if isinstance(registers, tuple) else (registers.words, registers.wide)
+        count = len(words) + len(wide)
+        layout = Struct(f"<{len(words)}Q" + (f"{len(wide) * RegisterSet.WIDE}s" if wide else ""))
+        memory = (ctypes.c_char * layout.size)()
+        base = ctypes.addressof(memory)
+        places = [base + 8 * i for i in range(len(words))]
+        places += [base + 8 * len(words) + RegisterSet.WIDE * i for i in range(len(wide))]
+        ids = (c_int * count)(*[self._ids[name] for name in (*words, *wide)])
+        batch = self._batches[registers] = _Batch(ids, (c_void_p * count)(*places), count, memory, layout)
         return batch
 
+    def read_set(self, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
+        batch = self._batches.get(registers) or self._prepare(registers)
+        error = self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length)
+        if error:
+            self._check(error, "reading registers")
+        return batch.layout.unpack(batch.memory)
+
     def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        batch = self._batch(names, 8)
-        self._check(self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length), "reading registers")
-        return batch.words.unpack(batch.memory)
+        return self.read_set(names)
 
     def read_saved(self, context: object, names: tuple[str, ...]) -> list[int]:
         assert isinstance(context, _Context)
-        batch = self._batch(names, 8)
+        batch = self._batches.get(names) or self._prepare(names)
         read = self._lib.uc_context_reg_read_batch
-        self._check(read(context.address, batch.ids, batch.slots, len(names)), "reading saved registers")
-        return list(batch.words.unpack(batch.memory))
+        self._check(read(context.address, batch.ids, batch.slots, batch.length), "reading saved registers")
+        return list(batch.layout.unpack(batch.memory))
+
+    def write_set(self, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
+        batch = self._batches.get(registers) or self._prepare(registers)
+        batch.layout.pack_into(batch.memory, 0, *values)
+        error = self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length)
+        if error:
+            self._check(error, "writing registers")
 
     def write(self, values: dict[str, int]) -> None:
-        self.write_words(tuple(values), tuple(values.values()))
-
-    def write_words(self, names: tuple[str, ...], values: tuple[int, ...]) -> None:
-        batch = self._batch(names, 8)
-        try:
-            batch.words.pack_into(batch.memory, 0, *values)
-        except StructError:  # a negative number
-            batch.words.pack_into(batch.memory, 0, *[value & 0xFFFF_FFFF_FFFF_FFFF for value in values])
-        self._check(self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length), "writing registers")
+        self.write_set(tuple(values), tuple([value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()]))
 
     def set_result(self, value: int) -> None:
         self._result.value = value
         self._reg_write(self._handle, self._result_id, self._result_ref)
-
-    def read_block(self, names: tuple[str, ...], size: int) -> bytes:
-        batch = self._batch(names, size)
-        self._check(self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length), "reading registers")
-        return batch.memory.raw
-
-    def write_block(self, names: tuple[str, ...], size: int, data: bytes) -> None:
-        batch = self._batch(names, size)
-        batch.memory.raw = data
-        self._check(self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length), "writing registers")
 
     def read_wide(self, name: str, size: int) -> bytes:
         buffer = ctypes.create_string_buffer(max(size, 16))

@@ -53,7 +53,7 @@ def deliver(task: Task) -> None:
             value = task.kernel.cpu.read((task.kernel.arch.RESULT,))[0]
             task.kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
     while task.exit_status is None:
-        info = state.dequeue(state.blocked)
+        info = state.dequeue(state.blocked) if state.deliverable else None
         if info is None:
             settle_call(task, None)
             if state.saved_mask is not None:
@@ -147,7 +147,7 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     arch = kernel.arch
     stack = state.altstack
     old_mask = state.blocked if state.saved_mask is None else state.saved_mask
-    registers = kernel.cpu.read(arch.FRAME_REGISTERS)
+    registers = kernel.cpu.read_set(arch.FRAME_REGISTERS)
     sp, pc = registers[arch.FRAME_SP], registers[arch.FRAME_PC]
     on_stack = stack.in_use(sp)
     top = sp - arch.RED_ZONE
@@ -157,7 +157,7 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     try:
         if task.rseq is not None and (start_over := task.rseq.interrupt(task, pc)) != pc:
             kernel.cpu.write({arch.PC: start_over})
-            registers = kernel.cpu.read(arch.FRAME_REGISTERS)
+            registers = kernel.cpu.read_set(arch.FRAME_REGISTERS)
         frame = arch.frame_address(top)
         if on_stack and not stack.holds(frame):
             raise OSError(errno.EFAULT, "the alternate stack is too small")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import os
 from struct import Struct
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from emu.engine import Exit
+from emu.engine import Exit, RegisterSet
 
 if TYPE_CHECKING:
     from emu.arch.x86_64_cpuinfo import Identity
@@ -113,8 +113,7 @@ def vdso_image() -> bytes:
 
 def reset_fp(cpu: Cpu) -> None:
     """The floating-point state a new program starts with (fpu__init_fpstate)."""
-    cpu.write_words(_FPU_CONTROL, _FPU_INITIAL)
-    cpu.write_block(_SSE, 16, _NO_SSE)
+    cpu.write_set(_FPU, (*_FPU_INITIAL, _NO_FP))
 
 
 def child_registers(stack: int, tls: int | None) -> dict[str, int]:
@@ -230,13 +229,16 @@ _SW_OFFSET = 464
 _MAGIC1, _MAGIC2 = 0x46505853, 0x46505845
 _MXCSR_MASK = 0xFFFF
 _FPU_CONTROL = ("fpcw", "fpsw", "fptag", "fop", "fip", "fdp", "mxcsr")
-# ST(0) to ST(7) by the number of the register at the top
-_STACKS = tuple(tuple(f"fp{(top + i) & 7}" for i in range(8)) for top in range(8))
+_X87 = tuple(f"fp{i}" for i in range(8))  # as they are numbered, not from the top of the stack
 _SSE = tuple(f"xmm{i}" for i in range(16))
-_NO_SSE = bytes(16 * len(_SSE))
+_NO_X87, _NO_SSE = bytes(16 * len(_X87)), bytes(16 * len(_SSE))
+_NO_FP = _NO_X87 + _NO_SSE
+_X87_BITS = int.from_bytes((b"\xff" * 10 + bytes(6)) * len(_X87), "little")  # of 16 bytes each holds 10
 _FPU_INITIAL = (0x37F, 0, 0xFFFF, 0, 0, 0, 0x1F80)
-_HANDLER_REGISTERS = ("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags", *_FPU_CONTROL)
-FRAME_REGISTERS = _CONTEXT_GPRS + _FPU_CONTROL  # what a frame saves, in its order
+_FPU = RegisterSet(_FPU_CONTROL, _X87 + _SSE)
+_HANDLER_REGISTERS = RegisterSet(("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags", *_FPU_CONTROL), _SSE)
+FRAME_REGISTERS = RegisterSet(_CONTEXT_GPRS + _FPU_CONTROL, _X87 + _SSE)  # what a frame saves, in its order
+_RETURN_REGISTERS = RegisterSet(("rsp", "rflags"))
 FRAME_SP, FRAME_PC, _FRAME_FLAGS = 15, 16, 17  # places in it
 _XSAVE_TAIL = b"".join(
     (
@@ -322,7 +324,7 @@ def push_frame(
     cpu: Cpu,
     memory: SignalMemory,
     frame: int,
-    registers: tuple[int, ...],
+    registers: tuple[Any, ...],
     *,
     signo: int,
     handler: int,
@@ -347,15 +349,14 @@ def push_frame(
         USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
         error, number, mask, cr2, fpstate,
     )  # fmt: skip
-    memory.write(fpstate, _save_fpu(cpu, *registers[len(_CONTEXT_GPRS) :]))
+    memory.write(fpstate, _save_fpu(*registers[len(_CONTEXT_GPRS) :]))
     head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
     # Without SA_SIGINFO the siginfo keeps whatever the stack held
     memory.write(frame, head + context + mask.to_bytes(8, "little") + (siginfo or b""))
-    cpu.write_block(_SSE, 16, _NO_SSE)
     flags = registers[_FRAME_FLAGS] & ~(_DF | _RF | _TF)
-    cpu.write_words(
+    cpu.write_set(
         _HANDLER_REGISTERS,
-        (handler, frame, signo, frame + _SIGINFO, frame + _UCONTEXT, 0, flags, *_FPU_INITIAL),
+        (handler, frame, signo, frame + _SIGINFO, frame + _UCONTEXT, 0, flags, *_FPU_INITIAL, _NO_SSE),
     )
 
 
@@ -363,7 +364,7 @@ def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int]
     """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.  The
     mask, the alternate stack (base, flags, size) and the stack pointer so far.  Raises OSError(EFAULT) for a
     bad frame."""
-    sp, current = cpu.read((SP, "rflags"))
+    sp, current = cpu.read_set(_RETURN_REGISTERS)
     data = memory.read(sp - 8, _SIGINFO)
     values = _SIGCONTEXT.unpack_from(data, _MCONTEXT)
     cs, fpstate = values[18], values[26]
@@ -375,7 +376,7 @@ def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int]
     has_header = image is not None and _has_header(image, memory, fpstate)
     rflags = (current & ~_USER_FLAGS) | (values[_FRAME_FLAGS] & _USER_FLAGS)
     features = int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if image and has_header else _XFEATURES
-    cpu.write_words(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *_load_fpu(cpu, image, features)))
+    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *_load_fpu(image, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
     return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size), sp
 
@@ -388,25 +389,27 @@ def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
     return memory.read(fpstate + size, 4) == _MAGIC2.to_bytes(4, "little")
 
 
-def _save_fpu(cpu: Cpu, fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr: int) -> bytes:
-    """The FP state as XSAVE writes it, with the marks the kernel adds for user space.  The arguments are
-    _FPU_CONTROL."""
+def _save_fpu(fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr: int, registers: bytes) -> bytes:
+    """The FP state as XSAVE writes it, with the marks the kernel adds for user space.  The arguments are _FPU."""
     abridged = sum(1 << i for i in range(8) if tags >> 2 * i & 3 != 3) if tags & 0xFFFF != 0xFFFF else 0
     head = _FX_HEAD.pack(fcw & 0xFFFF, fsw & 0xFFFF, abridged, fop & 0x7FF, fip, fdp, mxcsr & 0xFFFF_FFFF, _MXCSR_MASK)
-    return head + cpu.read_block(_STACKS[fsw >> 11 & 7] + _SSE, 16) + _XSAVE_TAIL
+    top = 16 * (fsw >> 11 & 7)
+    if top:  # XSAVE begins with ST(0)
+        registers = registers[top:128] + registers[:top] + registers[128:]
+    return head + registers + _XSAVE_TAIL
 
 
-def _load_fpu(cpu: Cpu, image: bytes | None, features: int) -> tuple[int, ...]:
-    """XRSTOR: components that `features` leaves out get their initial state, without an image all.  What is
-    still to be written to _FPU_CONTROL."""
+def _load_fpu(image: bytes | None, features: int) -> tuple[Any, ...]:
+    """XRSTOR: _FPU.  Components that `features` leaves out get their initial state, without an image all."""
     if image is None:
-        cpu.write_block(_SSE, 16, _NO_SSE)
-        return _FPU_INITIAL
+        return (*_FPU_INITIAL, _NO_FP)
     fcw, fsw, abridged, fop, fip, fdp, mxcsr, _ = _FX_HEAD.unpack_from(image)
     sse = image[160:416] if features & 2 else _NO_SSE
     if not features & 1:
-        cpu.write_block(_SSE, 16, sse)
-        return (*_FPU_INITIAL[:-1], mxcsr)
-    tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1) if abridged else 0xFFFF
-    cpu.write_block(_STACKS[fsw >> 11 & 7] + _SSE, 16, image[32:160] + sse)
-    return fcw, fsw, tags, fop, fip, fdp, mxcsr
+        return (*_FPU_INITIAL[:-1], mxcsr, _NO_X87 + sse)
+    if not abridged and image[32:160] == _NO_X87:
+        return fcw, fsw, 0xFFFF, fop, fip, fdp, mxcsr, _NO_X87 + sse
+    tags = sum(3 << 2 * i for i in range(8) if not abridged >> i & 1)
+    bottom = 160 - 16 * (fsw >> 11 & 7)
+    x87 = int.from_bytes(image[bottom:160] + image[32:bottom], "little") & _X87_BITS
+    return fcw, fsw, tags, fop, fip, fdp, mxcsr, x87.to_bytes(len(_NO_X87), "little") + sse
