@@ -305,12 +305,13 @@ class UnicornCpu:
         entries: dict[int, _TlbEntry] = {}
         from_address = _TlbEntry.from_address
 
+        allows = {_MEM_READ: READ, _MEM_READ + 1: WRITE, _MEM_READ + 2: EXEC}
+
         def fill(_handle: int, address: int, kind: int, where: int, _user: int) -> bool:
             try:
-                access = 1 << (kind - _MEM_READ)
-                entry = self._pages.get(address >> PAGE_SHIFT, 0)
-                if not entry & access:
-                    entry = self._miss(address, access)
+                entry = self._pages.get(address >> 12, 0)
+                if not entry & allows[kind]:
+                    entry = self._miss(address, allows[kind])
                     if not entry:
                         return False
                 slot = entries.get(where)

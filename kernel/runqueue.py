@@ -37,13 +37,13 @@ class RunQueue:
     )  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
-        self._cpu_ns: Callable[[], int] = clock.cpu_ns
+        self._cpu_ns: Callable[[], int] = clock.host_cpu_ns
         self._elapsed_ns: Callable[[], int] = clock.elapsed_ns
         self._arrivals = 0
         self.heap: list[tuple[int, int, Task]] = []
         self.min_vruntime = 0  # below that of every ready task, except for a sleeper's credit
         self.switches = 0  # nr_switches
-        self.exec_start = 0  # processor time up to which everything is accounted for
+        self.exec_start = 0  # the host's processor time up to which everything is accounted for
         self.guest_began = 0  # when guest code was last entered, CLOCK_MONOTONIC; 0 while it does not run
         self.user_ns = 0  # time in guest code that is not accounted for yet
 

@@ -36,12 +36,15 @@ FD_SETSIZE = 1024
 
 def run(kernel: Kernel, init: Task) -> int:
     """Run `init` and all its descendants until it ends, which ends them too; its wait(2) status."""
-    kernel.run_queue.exec_start = kernel.clock.cpu_ns()
+    kernel.run_queue.exec_start = kernel.clock.host_cpu_ns()
     posix_cpu_timers.update_rlimit_cpu(init)
     kernel.make_ready(init)
     kernel.idle = False
+    queue = kernel.run_queue
     while True:
-        task = _next(kernel)
+        if not queue.heap:
+            _wait_for_work(kernel)
+        task = queue.pop()
         _switch_to(kernel, task)
         if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
             posix_cpu_timers.program(kernel)
@@ -62,18 +65,16 @@ def _kill_the_rest(kernel: Kernel) -> None:
             end.kill_task(task, signal.SIGKILL)
 
 
-def _next(kernel: Kernel) -> Task:
-    """The next task to run; sleeps until there is one."""
+def _wait_for_work(kernel: Kernel) -> None:
+    """The idle task: sleep until somebody can run."""
     queue = kernel.run_queue
-    if not queue.heap:
-        kernel.idle = True
-        while not queue.heap:
-            events(kernel)
-            if not queue.heap:
-                _idle(kernel)
-        kernel.idle = False
-        queue.switches += 1  # from the idle task
-    return queue.pop()
+    kernel.idle = True
+    while not queue.heap:
+        events(kernel)
+        if not queue.heap:
+            _idle(kernel)
+    kernel.idle = False
+    queue.switches += 1  # from the idle task
 
 
 def _switch_to(kernel: Kernel, task: Task) -> None:
@@ -224,7 +225,7 @@ def _arm(kernel: Kernel, task: Task) -> None:
     waiting = task.waiting
     assert waiting is not None
     task.timed_out = task.woken = False
-    if _to_be_interrupted(task):
+    if task.pending_work and _to_be_interrupted(task):
         return
     _leave(kernel, task)
     wake = task.wake

@@ -95,6 +95,23 @@ class UserMemory:
         out.append(self.memory[start : end + left])
         return out
 
+    def buffer(self, address: int, size: int, access: int) -> Spans:
+        """A buffer for a file.  One that cannot be accessed at all is no error yet: a file looks at what it has,
+        or whether it has room, before it looks at the buffer.  Raises OSError(EFAULT) for one that does not lie
+        in the guest's half of the address space."""
+        offset = address & _OFFSET
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        if entry & access and not entry & EXEC and 0 < size <= PAGE_SIZE - offset:
+            start = (entry & PAGE_MASK) + offset
+            return [self.memory[start : start + size]]
+        try:
+            spans = self.spans(address, size, access)
+        except OSError:
+            spans = ShortSpans([], size)
+        if (type(spans) is ShortSpans or not size) and address + size > self.task_size:
+            raise _bad(address)
+        return spans
+
     def iovec(self, address: int, count: int, access: int) -> Spans:
         """The buffers of a struct iovec array, in order, as ShortSpans if they end in a bad page.
 

@@ -118,19 +118,6 @@ async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int
 # Buffers
 
 
-def buffer(t: Task, address: int, count: int, access: int) -> Spans:
-    """A buffer of the guest's.  One that cannot be accessed at all is no error yet: a file looks at what
-    it has, or whether it has room, before it looks at the buffer.  Raises OSError(EFAULT) for one that
-    does not lie in the guest's half of the address space."""
-    try:
-        spans = t.mm.spans(address, count, access)
-    except OSError:
-        spans = ShortSpans([], count)
-    if (type(spans) is ShortSpans or not count) and address + count > t.mm.task_size:
-        raise bad_address()
-    return spans
-
-
 def clamp(t: Task, address: int, count: int) -> int:
     """access_ok, and the limit on one transfer.  Raises OSError(EFAULT)."""
     if address + count > t.mm.task_size:
@@ -177,15 +164,15 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         return -errno.EBADF
     if count > MAX_RW:
         count = clamp(t, buf, count)
-    spans = buffer(t, buf, count, WRITE)
+    spans = t.mm.buffer(buf, count, WRITE)
     try:
         done = file.read(spans)
     except BlockingIOError:
         if file.flags & O_NONBLOCK:
             return -errno.EAGAIN
         if file.sock is not None:
-            return socket_read(t, file, lambda done: buffer(t, buf + done, count - done, WRITE))
-        return read_on(t, file, lambda: file.read(buffer(t, buf, count, WRITE)))
+            return socket_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
+        return read_on(t, file, lambda: file.read(t.mm.buffer(buf, count, WRITE)))
     if not done:
         check_read(file, spans, None)
     t.read_calls += 1
@@ -202,7 +189,7 @@ def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         return -errno.EBADF
     if count > MAX_RW:
         count = clamp(t, buf, count)
-    spans = buffer(t, buf, count, READ)
+    spans = t.mm.buffer(buf, count, READ)
     try:
         if file.seekable and t.rlimits[RLIMIT_FSIZE][0] != RLIM_INFINITY:
             spans = within_limit(t, file, spans, None)
@@ -221,8 +208,8 @@ def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
     if done < count:
         if file.completes and not file.flags & O_NONBLOCK:
             if file.sock is not None:
-                return socket_write(t, file, lambda done: buffer(t, buf + done, count - done, READ), done)
-            return write_on(t, file, lambda done: buffer(t, buf + done, count - done, READ), count, done)
+                return socket_write(t, file, lambda done: t.mm.buffer(buf + done, count - done, READ), done)
+            return write_on(t, file, lambda done: t.mm.buffer(buf + done, count - done, READ), count, done)
         if not done and type(spans) is ShortSpans:
             raise bad_address()
     t.write_bytes += done
@@ -248,7 +235,7 @@ def sys_pread64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Resu
         return -errno.EBADF
     if count > MAX_RW:
         count = clamp(t, buf, count)
-    spans = buffer(t, buf, count, WRITE)
+    spans = t.mm.buffer(buf, count, WRITE)
     done = file.pread(spans, offset)
     if not done:
         check_read(file, spans, offset)
@@ -266,7 +253,7 @@ def sys_pwrite64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Res
         return -errno.EBADF
     if count > MAX_RW:
         count = clamp(t, buf, count)
-    spans = buffer(t, buf, count, READ)
+    spans = t.mm.buffer(buf, count, READ)
     try:
         if t.rlimits[RLIMIT_FSIZE][0] != RLIM_INFINITY:
             spans = within_limit(t, file, spans, offset)

@@ -12,7 +12,7 @@ from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.rlimit import RLIMIT_NOFILE
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
-from syscalls.io import MAX_RW, broken_pipe, buffer, skip
+from syscalls.io import MAX_RW, broken_pipe, skip
 from syscalls.poll import timeout_ns
 from syscalls.socket import (
     SOCKADDR_MAX,
@@ -154,7 +154,7 @@ def address(t: Task, sock: Sock, message: Sending, name: bytes) -> None:
 def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr, size: Int) -> Result:
     """sendto(2)."""
     count = min(count, MAX_RW) if count > MAX_RW else count
-    spans = buffer(t, buf, count, READ)
+    spans = t.mm.buffer(buf, count, READ)
     file = socket_file(t, fd)
     assert file.sock is not None
     if not (addr or flags & ~(MSG_NOSIGNAL | MSG_DONTWAIT)) and count <= STREAM_HEAD and file.sock.type == SOCK_STREAM:
@@ -165,7 +165,7 @@ def sys_sendto(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr,
     message = Sending(flags)
     if addr:
         address(t, file.sock, message, read_address(t, addr, size))
-    return send(t, file, message, spans, lambda done: buffer(t, buf + done, count - done, READ))
+    return send(t, file, message, spans, lambda done: t.mm.buffer(buf + done, count - done, READ))
 
 
 def sys_sendmsg(t: Task, fd: Int, msg: Ptr, flags: UInt) -> Result:
@@ -324,7 +324,7 @@ def read_on(t: Task, file: File, again: Buffer) -> Result:
 def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Ptr, size: Ptr) -> Result:
     """recvfrom(2)."""
     count = min(count, MAX_RW) if count > MAX_RW else count
-    spans = buffer(t, buf, count, WRITE)
+    spans = t.mm.buffer(buf, count, WRITE)
     file = socket_file(t, fd)
     assert file.sock is not None
     if not (addr or flags & ~MSG_DONTWAIT) and count and file.sock.type == SOCK_STREAM:
@@ -339,7 +339,7 @@ def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Pt
             store_address(t, message.source or b"", addr, size)
         return message.copied
 
-    return receive(t, file, Receiving(flags), spans, lambda done: buffer(t, buf + done, count - done, WRITE), finish)
+    return receive(t, file, Receiving(flags), spans, lambda done: t.mm.buffer(buf + done, count - done, WRITE), finish)
 
 
 def sys_recvmsg(t: Task, fd: Int, msg: Ptr, flags: UInt) -> Result:

@@ -166,6 +166,9 @@ class Pipe:
         free = self.slots - len(buffers)
         if free <= 0:
             return 0
+        if len(spans) == 1 and len(spans[0]) <= PAGE:  # nearly always
+            buffers.append(Packet(spans[0]) if packets else bytearray(spans[0]))
+            return len(spans[0])
         done = 0
         page: bytearray | None = None
         for span in spans:
