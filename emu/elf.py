@@ -23,7 +23,8 @@ ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
 PF_X, PF_W, PF_R = 1, 2, 4
 
 EHDR = Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
-PHDR_SIZE = 56  # of Elf64_Phdr
+PHDR = Struct("<IIQQQQQQ")  # Elf64_Phdr
+PHDR_SIZE = PHDR.size
 MAX_PHDRS = 65536 // PHDR_SIZE
 
 MACHINES = {

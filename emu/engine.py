@@ -92,8 +92,8 @@ class Cpu(Protocol):
     def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """General registers by the architecture's names."""
 
-    def read_saved(self, context: Context, names: tuple[str, ...]) -> list[int]:
-        """The same of registers that `save` has put away."""
+    def read_saved(self, context: Context, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
+        """The same, or a whole set, of registers that `save` has put away."""
 
     def write(self, values: dict[str, int]) -> None:
         """Set general registers by name."""

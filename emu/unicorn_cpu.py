@@ -512,12 +512,12 @@ class UnicornCpu:
     def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
         return self.read_set(names)
 
-    def read_saved(self, context: object, names: tuple[str, ...]) -> list[int]:
+    def read_saved(self, context: object, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
         assert isinstance(context, _Context)
-        batch = self._batches.get(names) or self._prepare(names)
+        batch = self._batches.get(registers) or self._prepare(registers)
         read = self._lib.uc_context_reg_read_batch
         self._check(read(context.address, batch.ids, batch.slots, batch.length), "reading saved registers")
-        return list(batch.layout.unpack(batch.memory))
+        return batch.layout.unpack(batch.memory)
 
     def write_set(self, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
         batch = self._batches.get(registers) or self._prepare(registers)

@@ -18,6 +18,7 @@ WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
 WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED = range(1, 7)
 CONTINUED_STATUS = 0xFFFF
+WCOREDUMP = 0x80
 
 
 def mm_release(task: Task) -> None:
@@ -153,7 +154,7 @@ def de_thread(task: Task) -> None:
 def exit_code(status: int) -> tuple[int, int]:
     """(CLD_ code, si_status) of a wait status."""
     if status & 0x7F:
-        return (CLD_DUMPED if status & 0x80 else CLD_KILLED), status & 0x7F
+        return (CLD_DUMPED if status & WCOREDUMP else CLD_KILLED), status & 0x7F
     return CLD_EXITED, status >> 8
 
 

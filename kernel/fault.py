@@ -87,6 +87,19 @@ class PageFaults(PageTable):
             self.refusal = OUT_OF_MEMORY if error.errno == errno.ENOMEM else BEYOND_FILE
             return 0
 
+    def dump_frame(self, vma: Vma, address: int) -> int:
+        """The frame that holds a page, whatever the VMA allows, for who only looks; 0 for anonymous memory that
+        nobody has written to, and beyond the end of a file (get_dump_page)."""
+        number = address >> PAGE_SHIFT
+        self.thaw(number, number + 1)
+        frame = self.pages.get(number, 0) & PAGE_MASK
+        if not frame and vma.pages is not None and not vma.pfnmap:
+            try:
+                frame = vma.pages.frame(vma.index(address))
+            except OSError:
+                return 0
+        return 0 if frame == self.kernel.zero_frame or vma.pfnmap else frame
+
     def _file_fault(self, vma: Vma, source: FilePages, number: int, access: int) -> int:
         index = vma.index(number << PAGE_SHIFT)
         frame = source.pages.get(index)

@@ -125,6 +125,8 @@ class Kernel:
         self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
         self.last_pid = 1
         self.forks = 1  # since boot; the first process is one
+        self.core_pattern = b"core"
+        self.core_uses_pid = False
         self.halted: int | None = None  # the wait(2) status of the first process, once it has ended
         self.terminal = 0  # st_rdev of the terminal lxrun was started on
         self.foreground = 1  # the process group that has the terminal

@@ -10,6 +10,7 @@ from kernel import exit as end
 from kernel import hostsignals
 from kernel.siginfo import SigInfo
 from kernel.signal import (
+    DEFAULT_CORE,
     DEFAULT_IGNORE,
     DEFAULT_STOP,
     SA_NODEFER,
@@ -82,8 +83,13 @@ def deliver(task: Task) -> None:
             if task.stopped:
                 return
             continue
-        # No core file is ever written, so the status does not claim one (WCOREDUMP).
-        end.do_group_exit(task, signo)
+        end.do_group_exit(task, signo | end.WCOREDUMP if bit & DEFAULT_CORE and _dump(task, info) else signo)
+
+
+def _dump(task: Task, info: SigInfo) -> bool:
+    from kernel.coredump import do_coredump
+
+    return do_coredump(task, info)
 
 
 def restart_code(state: SignalState, call: InterruptedCall) -> int:

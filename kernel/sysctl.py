@@ -1,7 +1,7 @@
 """/proc/sys: the tunables (proc_sys(5)).
 
-The host's and domain's names can be set.  Everything else is read-only, as in a container: lxrun has
-nothing behind those knobs that could be turned.
+The host's and domain's names can be set, and what core files are called.  Everything else is read-only, as in a
+container: lxrun has nothing behind those knobs that could be turned.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel.kernel import Kernel
 
 PID_MAX = 4194304
+CORENAME_MAX = 128  # CORENAME_MAX_SIZE: of core_pattern, its end included
 FILE_MAX = 9223372036854775807
 
 
@@ -55,6 +56,29 @@ def _name(kernel: Kernel, attribute: str) -> PseudoNode:
     return StrictTextFile(lambda: bytes(getattr(kernel.uts, attribute)) + b"\n", store, mode=0o644)
 
 
+def _core_pattern(kernel: Kernel) -> PseudoNode:
+    """Where core files go.  A pipe to a program that takes them, "|program", is refused: there is no kernel here that
+    could start one."""
+
+    def store(data: bytes) -> None:
+        pattern = data.split(b"\n", 1)[0].split(b"\0", 1)[0][: CORENAME_MAX - 1]
+        if pattern[:1] == b"|":
+            raise OSError(errno.EINVAL, "no pipes")
+        kernel.core_pattern = pattern
+
+    return StrictTextFile(lambda: kernel.core_pattern + b"\n", store, mode=0o644)
+
+
+def _core_uses_pid(kernel: Kernel) -> PseudoNode:
+    def store(data: bytes) -> None:
+        try:
+            kernel.core_uses_pid = bool(int(data))
+        except ValueError:
+            raise OSError(errno.EINVAL, "not a number") from None
+
+    return StrictTextFile(lambda: b"%d\n" % kernel.core_uses_pid, store, mode=0o644)
+
+
 def _kernel_dir(kernel: Kernel) -> TableDir:
     uts = kernel.uts
     boot_id = uuid(kernel.entropy.bytes(16))
@@ -62,8 +86,8 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
         {
             b"arch": _string(uts.machine),
             b"cap_last_cap": _number(CAP_LAST_CAP),
-            b"core_pattern": _string(b"core"),
-            b"core_uses_pid": _number(0),
+            b"core_pattern": _core_pattern(kernel),
+            b"core_uses_pid": _core_uses_pid(kernel),
             b"dmesg_restrict": _number(1),
             b"domainname": _name(kernel, "domainname"),
             b"hostname": _name(kernel, "nodename"),

@@ -91,18 +91,18 @@ def _guarded(options: Options) -> int:
     except Exception as error:
         return _failed(options, error)
     if status & 0x7F:
-        return _ended(options, status & 0x7F)
+        return _ended(options, status & 0x7F, dumped=bool(status & 0x80))
     code = status >> 8 & 0xFF
     _report(options, f"exit {code}")
     return code
 
 
-def _ended(options: Options, signo: int) -> int:
+def _ended(options: Options, signo: int, dumped: bool = False) -> int:
     """The guest was killed by a signal: say what a shell would say."""
     if not _report(options, f"signal {signo}"):
         from lxrun.diagnostics import signal_message
 
-        message = signal_message(signo)
+        message = signal_message(signo, dumped)
         if message:
             write_error(message + "\n")
     return 128 + signo

@@ -50,11 +50,12 @@ _SIGNALS = {
 _QUIET = (2, 13)
 
 
-def signal_message(signo: int) -> str:
+def signal_message(signo: int, dumped: bool = False) -> str:
     """The shell's words for a foreground job that signal `signo` killed; empty where a shell is silent."""
     if signo in _QUIET:
         return ""
-    return _SIGNALS.get(signo) or (f"Real-time signal {signo - 34}" if signo >= 34 else f"Signal {signo}")
+    words = _SIGNALS.get(signo) or (f"Real-time signal {signo - 34}" if signo >= 34 else f"Signal {signo}")
+    return words + " (core dumped)" if dumped else words
 
 
 def not_found(program: str, path: str | None, rootfs: str | None) -> RunFailure:

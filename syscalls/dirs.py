@@ -7,6 +7,7 @@ from stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK
 from typing import TYPE_CHECKING
 
 from emu.engine import WRITE
+from kernel.namei import NOT_NAMES, do_unlink, may_change
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
 from syscalls.paths import (
     AT_EMPTY_PATH,
@@ -15,7 +16,6 @@ from syscalls.paths import (
     AT_SYMLINK_FOLLOW,
     AT_SYMLINK_NOFOLLOW,
     check_flags,
-    may_change,
     path_of,
     resolve,
     resolve_parent,
@@ -41,7 +41,6 @@ RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 CAP_SYS_CHROOT = 18
 
 _X_OK = 1
-_NOT_NAMES = (b".", b"..", b"/")
 _LAST_OFFSET = (1 << 63) - 1
 
 
@@ -227,7 +226,7 @@ def place_for(t: Task, dirfd: int, path: int, directory: bool = False) -> tuple[
 def new_name(t: Task, start: Path, path: bytes, directory: bool = False) -> tuple[Path, bytes]:
     """As `place_for`, for a path that is known."""
     parent, name, slashes = Nameidata(t.kernel.mounts, t.fs.root, t).parent(start, path)
-    if name in _NOT_NAMES or t.kernel.mounts.is_point(join(parent.text, name)):
+    if name in NOT_NAMES or t.kernel.mounts.is_point(join(parent.text, name)):
         raise OSError(errno.EEXIST, "file exists")
     refused: OSError | None = None
     try:
@@ -334,18 +333,18 @@ def sys_rmdir(t: Task, path: Ptr) -> Result:
 
 def sys_unlink(t: Task, path: Ptr) -> Result:
     """unlink(2)."""
-    return _unlink(t, *resolve_parent(t, AT_FDCWD, path))
+    return do_unlink(t, *resolve_parent(t, AT_FDCWD, path))
 
 
 def sys_unlinkat(t: Task, dirfd: Int, path: Ptr, flags: Int) -> Result:
     """unlinkat(2)."""
     check_flags(flags, AT_REMOVEDIR)
     parent, name, slashes = resolve_parent(t, dirfd, path)
-    return _rmdir(t, parent, name) if flags else _unlink(t, parent, name, slashes)
+    return _rmdir(t, parent, name) if flags else do_unlink(t, parent, name, slashes)
 
 
 def _rmdir(t: Task, parent: Path, name: bytes) -> int:
-    if name in _NOT_NAMES:
+    if name in NOT_NAMES:
         return -{b".": errno.EINVAL, b"..": errno.ENOTEMPTY, b"/": errno.EBUSY}[name]
     if t.kernel.mounts.is_point(join(parent.text, name)):
         return -errno.EBUSY
@@ -353,23 +352,6 @@ def _rmdir(t: Task, parent: Path, name: bytes) -> int:
     watches = parent.mount.watches
     info = watches.info(parent, name) if watches is not None else None
     parent.node.rmdir(name)
-    if watches is not None and info is not None:
-        watches.deleted(parent, name, info)
-    return 0
-
-
-def _unlink(t: Task, parent: Path, name: bytes, slashes: bool) -> int:
-    if name in _NOT_NAMES:
-        return -errno.EISDIR
-    mount = t.kernel.mounts.points.get(join(parent.text, name))
-    if mount is not None:
-        return -errno.EISDIR if mount.root.kind() == S_IFDIR else -errno.EBUSY
-    may_change(t, parent)
-    if slashes:
-        return -errno.EISDIR if parent.node.lookup(name).kind() == S_IFDIR else -errno.ENOTDIR
-    watches = parent.mount.watches
-    info = watches.info(parent, name) if watches is not None else None
-    parent.node.unlink(name)
     if watches is not None and info is not None:
         watches.deleted(parent, name, info)
     return 0
@@ -393,9 +375,9 @@ def sys_renameat2(t: Task, old_dir: Int, old: Ptr, new_dir: Int, new: Ptr, flags
     to, new_name, new_slashes = resolve_parent(t, new_dir, new)
     if parent.mount is not to.mount:
         return -errno.EXDEV
-    if name in _NOT_NAMES:
+    if name in NOT_NAMES:
         return -errno.EBUSY
-    if new_name in _NOT_NAMES:
+    if new_name in NOT_NAMES:
         return -(errno.EEXIST if flags & RENAME_NOREPLACE else errno.EBUSY)
     parent.want_write()
     source = parent.node.lookup(name)

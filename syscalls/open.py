@@ -1,13 +1,13 @@
-"""Opening files: Linux's ``do_filp_open``, ``path_openat`` and what leads to them."""
+"""open(2) and its relatives, and memfd_create(2)."""
 
 from __future__ import annotations
 
 import errno
-from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING
 
+from kernel.namei import CREATION, TMPFILE_BIT, open_file, tell_opened
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
-from syscalls.paths import AT_FDCWD, at, may_change, start_of
+from syscalls.paths import AT_FDCWD, at, start_of
 from syscalls.structs import OPEN_HOW
 from vfs.file import (
     O_ACCMODE,
@@ -18,10 +18,8 @@ from vfs.file import (
     O_DIRECT,
     O_DIRECTORY,
     O_DSYNC,
-    O_EXCL,
     O_LARGEFILE,
     O_NOATIME,
-    O_NOCTTY,
     O_NOFOLLOW,
     O_NONBLOCK,
     O_PATH,
@@ -30,24 +28,17 @@ from vfs.file import (
     O_TMPFILE,
     O_TRUNC,
     O_WRONLY,
-    File,
 )
-from vfs.node import Path
-from vfs.notify import IN_MODIFY, IN_OPEN
-from vfs.opath import PathFile
 from vfs.pipe import PipeFile
-from vfs.walk import RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, Nameidata, join
+from vfs.walk import RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT
 
 if TYPE_CHECKING:
     from kernel.task import Task
 
-_TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY
-_CREATION = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC
-_MODIFIES = O_ACCMODE | O_CREAT | O_TRUNC
 _PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 _VALID = (
-    O_ACCMODE | _CREATION | O_APPEND | O_NONBLOCK | O_DSYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY
-    | O_NOFOLLOW | O_NOATIME | O_SYNC | O_PATH | _TMPFILE_BIT
+    O_ACCMODE | CREATION | O_APPEND | O_NONBLOCK | O_DSYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY
+    | O_NOFOLLOW | O_NOATIME | O_SYNC | O_PATH | TMPFILE_BIT
 )  # fmt: skip
 _RESOLVE_KNOWN = 0x3F
 
@@ -84,9 +75,9 @@ def sys_openat2(t: Task, dirfd: Int, path: Ptr, how: Ptr, size: ULong) -> Result
         return -errno.EINVAL
     if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
         return -errno.EINVAL
-    if mode & ~_S_IALLUGO or (mode and not flags & (O_CREAT | _TMPFILE_BIT)):
+    if mode & ~_S_IALLUGO or (mode and not flags & (O_CREAT | TMPFILE_BIT)):
         return -errno.EINVAL
-    if resolve & RESOLVE_CACHED and flags & (O_TRUNC | O_CREAT | _TMPFILE_BIT):
+    if resolve & RESOLVE_CACHED and flags & (O_TRUNC | O_CREAT | TMPFILE_BIT):
         return -errno.EAGAIN
     return do_open(t, dirfd, path, flags, mode, resolve)
 
@@ -110,7 +101,7 @@ def do_open(t: Task, dirfd: int, path_ptr: int, flags: int, mode: int, resolve: 
     """What the four calls have in common."""
     if flags & O_PATH:
         flags &= _PATH_FLAGS
-    elif flags & _TMPFILE_BIT:
+    elif flags & TMPFILE_BIT:
         if flags & (O_TMPFILE | O_CREAT) != O_TMPFILE or not flags & (O_WRONLY | O_RDWR):
             return -errno.EINVAL
     elif flags & O_CREAT and flags & O_DIRECTORY:
@@ -140,111 +131,5 @@ async def _open_with_partner(t: Task, fifo: PipeFile, flags: int) -> int:
     except BaseException:
         fifo.release()
         raise
-    _tell_opened(fifo, flags)
+    tell_opened(fifo, flags)
     return t.files.install(fifo, flags & O_CLOEXEC != 0)
-
-
-def _tell_opened(file: File, flags: int) -> None:
-    """fsnotify_open, and the truncation that follows it."""
-    if file.mount is not None and file.mount.watches is not None:
-        file.mount.watches.on_file(file, IN_OPEN)
-        if flags & O_TRUNC and file.node.kind() == S_IFREG:
-            file.mount.watches.on_file(file, IN_MODIFY)
-
-
-def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve: int = 0) -> File:
-    """open(2) without a descriptor.  `mode` has the umask applied; `flags` have been checked."""
-    # A dot in the last place is not the trailing slash that `locate` makes of it when files are made
-    if not (resolve or flags & O_PATH or (flags & O_CREAT and path.rstrip(b"/").endswith(b"."))):
-        found = t.kernel.mounts.locate(t.fs.root, start, path)
-        if found is not None:
-            mount, node, rel, text = found
-            # With watches it must be known whether the file is made or found
-            if not ((mount.read_only and flags & _MODIFIES) or (flags & O_CREAT and mount.watches is not None)):
-                file = node.open_at(rel, flags, mode, text)
-                if file is not None:
-                    file.mount = mount
-                    if mount.watches is not None:
-                        _tell_opened(file, flags)
-                    return file
-    root = start if resolve & RESOLVE_IN_ROOT else t.fs.root
-    data = Nameidata(t.kernel.mounts, root, t, resolve)
-    if resolve & RESOLVE_BENEATH:
-        data.root = start
-        if path[0] == 47:
-            raise OSError(errno.EXDEV, "absolute path")
-    follow = not flags & O_NOFOLLOW
-    if flags & O_PATH:
-        place = data.walk(start, path, follow)
-        if flags & O_DIRECTORY and place.node.kind() != S_IFDIR:
-            raise OSError(errno.ENOTDIR, "not a directory")
-        return PathFile(place, flags)
-    if flags & _TMPFILE_BIT:
-        return _open_unnamed(t, data.walk(start, path, True), flags, mode)
-    if not flags & O_CREAT:
-        return open_found(t, data.walk(start, path, follow), flags)
-    return _open_or_create(t, data, start, path, flags, mode)
-
-
-def open_found(t: Task, place: Path, flags: int) -> File:
-    """Open what a walk has found: Linux's do_open and may_open."""
-    node = place.node
-    kind = node.kind()
-    if flags & O_DIRECTORY and kind != S_IFDIR:
-        raise OSError(errno.ENOTDIR, "not a directory")
-    if kind == S_IFLNK:
-        raise OSError(errno.ELOOP, "symbolic link")
-    if kind == S_IFDIR and flags & _MODIFIES:
-        raise OSError(errno.EISDIR, "is a directory")
-    if kind in (S_IFREG, S_IFDIR) and flags & (O_ACCMODE | O_TRUNC):
-        place.want_write()
-    if not node.checks_access:
-        wanted = (4, 2, 6, 6)[flags & O_ACCMODE] | (2 if flags & O_TRUNC else 0)
-        node.access(wanted, t.cred.fsuid, t.cred.fsgid)
-    return _finish(node.open(flags & ~(O_CREAT | O_EXCL), place.text), place, flags)
-
-
-def _finish(file: File, place: Path, flags: int) -> File:
-    file.flags = flags & ~_CREATION
-    file.mount = place.mount
-    if place.mount.watches is not None and not (type(file) is PipeFile and file.waits_for_partner()):
-        _tell_opened(file, flags)
-    return file
-
-
-def _open_unnamed(t: Task, directory: Path, flags: int, mode: int) -> File:
-    """O_TMPFILE."""
-    if directory.node.kind() != S_IFDIR:
-        raise OSError(errno.ENOTDIR, "not a directory")
-    may_change(t, directory)
-    return _finish(directory.node.tmpfile(mode, flags, directory.text), directory, flags)
-
-
-def _open_or_create(t: Task, data: Nameidata, start: Path, path: bytes, flags: int, mode: int) -> File:
-    """O_CREAT: links in the last place are followed even if they dangle, unless O_EXCL or O_NOFOLLOW."""
-    while True:
-        parent, name, slashes = data.parent(start, path)
-        if slashes or name in (b".", b"..", b"/"):
-            raise OSError(errno.EEXIST if flags & O_EXCL and not slashes else errno.EISDIR, "is a directory")
-        try:
-            there = data.step(parent, name)
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-            may_change(t, parent)
-            file = parent.node.create(name, mode, flags, join(parent.text, name))
-            if parent.mount.watches is not None:
-                parent.mount.watches.created(parent, name)
-            return _finish(file, parent, flags & ~O_TRUNC)
-        if flags & O_EXCL:
-            raise OSError(errno.EEXIST, "file exists")
-        if there.node.kind() != S_IFLNK:
-            return open_found(t, there, flags)
-        if flags & O_NOFOLLOW:
-            raise OSError(errno.ELOOP, "symbolic link")
-        data.count_link()
-        magic = there.node.follow(t)
-        if magic is not None:
-            return open_found(t, magic, flags)
-        start = parent
-        path = data.link_text(there)

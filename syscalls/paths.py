@@ -67,13 +67,6 @@ def resolve_parent(t: Task, dirfd: int, path_ptr: int) -> tuple[Path, bytes, boo
     return Nameidata(t.kernel.mounts, t.fs.root, t).parent(start_of(t, dirfd, path), path)
 
 
-def may_change(t: Task, directory: Path) -> None:
-    """Raise unless the task may make and remove names in `directory`: EROFS, EACCES."""
-    directory.want_write()
-    if not directory.node.checks_access:
-        directory.node.access(3, t.cred.fsuid, t.cred.fsgid)
-
-
 def check_flags(flags: int, known: int) -> None:
     """Raise EINVAL for flags a call does not know."""
     if flags & ~known:

@@ -1,8 +1,8 @@
 """The x86-64 guest: registers, system-call ABI, structure layouts, faults and signal frames.
 
 Everything in lxrun that knows it is emulating x86-64 is in this file and its neighbours: `x86_64_calls` (the
-call numbers), `x86_64_cpuinfo`, `x86_64_vdso`.  Sources: the System V ABI for AMD64, the Intel SDM, the kernel's
-uapi headers for x86.
+call numbers), `x86_64_cpuinfo`, `x86_64_regset`, `x86_64_vdso`.  Sources: the System V ABI for AMD64, the Intel
+SDM, the kernel's uapi headers for x86.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from struct import Struct
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emu.engine import Exit, RegisterSet
@@ -113,7 +114,7 @@ def vdso_image() -> bytes:
 
 def reset_fp(cpu: Cpu) -> None:
     """The floating-point state a new program starts with (fpu__init_fpstate)."""
-    cpu.write_set(_FPU, (*_FPU_INITIAL, _NO_FP))
+    cpu.write_set(FPU, (*_FPU_INITIAL, _NO_FP))
 
 
 def child_registers(stack: int, tls: int | None) -> dict[str, int]:
@@ -155,6 +156,13 @@ def identify(cpu: Cpu) -> Identity:
     sleep(0.005)
     end, later = perf_counter_ns(), ticks()
     return Identity(lambda leaf, subleaf: cpuid(cpu, leaf, subleaf), (later - tsc) * 1_000_000 // (end - start))
+
+
+def regset() -> ModuleType:
+    """The register sets that debuggers see, made by `x86_64_regset`."""
+    from emu.arch import x86_64_regset
+
+    return x86_64_regset
 
 
 def hwcap(cpu: Cpu) -> int:
@@ -235,7 +243,7 @@ _NO_X87, _NO_SSE = bytes(16 * len(_X87)), bytes(16 * len(_SSE))
 _NO_FP = _NO_X87 + _NO_SSE
 _X87_BITS = int.from_bytes((b"\xff" * 10 + bytes(6)) * len(_X87), "little")  # of 16 bytes each holds 10
 _FPU_INITIAL = (0x37F, 0, 0xFFFF, 0, 0, 0, 0x1F80)
-_FPU = RegisterSet(_FPU_CONTROL, _X87 + _SSE)
+FPU = RegisterSet(_FPU_CONTROL, _X87 + _SSE)
 _HANDLER_REGISTERS = RegisterSet(("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags", *_FPU_CONTROL), _SSE)
 FRAME_REGISTERS = RegisterSet(_CONTEXT_GPRS + _FPU_CONTROL, _X87 + _SSE)  # what a frame saves, in its order
 _RETURN_REGISTERS = RegisterSet(("rsp", "rflags"))
@@ -349,7 +357,7 @@ def push_frame(
         USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
         error, number, mask, cr2, fpstate,
     )  # fmt: skip
-    memory.write(fpstate, _save_fpu(*registers[len(_CONTEXT_GPRS) :]))
+    memory.write(fpstate, save_fpu(*registers[len(_CONTEXT_GPRS) :]))
     head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
     # Without SA_SIGINFO the siginfo keeps whatever the stack held
     memory.write(frame, head + context + mask.to_bytes(8, "little") + (siginfo or b""))
@@ -389,8 +397,8 @@ def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
     return memory.read(fpstate + size, 4) == _MAGIC2.to_bytes(4, "little")
 
 
-def _save_fpu(fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr: int, registers: bytes) -> bytes:
-    """The FP state as XSAVE writes it, with the marks the kernel adds for user space.  The arguments are _FPU."""
+def save_fpu(fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr: int, registers: bytes) -> bytes:
+    """The FP state as XSAVE writes it, with the marks the kernel adds for user space.  The arguments are FPU."""
     abridged = sum(1 << i for i in range(8) if tags >> 2 * i & 3 != 3) if tags & 0xFFFF != 0xFFFF else 0
     head = _FX_HEAD.pack(fcw & 0xFFFF, fsw & 0xFFFF, abridged, fop & 0x7FF, fip, fdp, mxcsr & 0xFFFF_FFFF, _MXCSR_MASK)
     top = 16 * (fsw >> 11 & 7)
@@ -400,7 +408,7 @@ def _save_fpu(fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr
 
 
 def _load_fpu(image: bytes | None, features: int) -> tuple[Any, ...]:
-    """XRSTOR: _FPU.  Components that `features` leaves out get their initial state, without an image all."""
+    """XRSTOR: FPU.  Components that `features` leaves out get their initial state, without an image all."""
     if image is None:
         return (*_FPU_INITIAL, _NO_FP)
     fcw, fsw, abridged, fop, fip, fdp, mxcsr, _ = _FX_HEAD.unpack_from(image)

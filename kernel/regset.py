@@ -1,0 +1,37 @@
+"""The registers of a task, wherever it is: on the CPU, or waiting for it (Linux's ``task_user_regset_view``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emu.engine import RegisterSet
+    from kernel.task import Task
+
+
+def read_registers(task: Task, registers: RegisterSet) -> tuple[Any, ...]:
+    """What `registers` hold in `task`, with what the kernel has still to put into them.  Not while guest code runs."""
+    cpu = task.kernel.cpu
+    values = cpu.read_set(registers) if task is task.kernel.current else cpu.read_saved(task.context, registers)
+    late = dict(task.pending_registers or {})
+    if task.result is not None:
+        late[task.kernel.arch.RESULT] = task.result & (1 << 64) - 1
+    if not late:
+        return values
+    words = tuple(late.get(name, value) for name, value in zip(registers.words, values, strict=False))
+    return words + values[len(words) :]
+
+
+def call_in_progress(task: Task) -> int:
+    """The number of the system call that `task` is in, -1 if none: what a debugger knows as orig_rax."""
+    if task.call is not None:
+        return task.call_number
+    interrupted = task.signals.interrupted
+    return -1 if interrupted is None else interrupted.number
+
+
+def user_regs(task: Task) -> bytes:
+    """The general registers as struct user_regs_struct."""
+    regset = task.kernel.arch.regset()
+    packed: bytes = regset.user_regs(read_registers(task, regset.GENERAL), call_in_progress(task))
+    return packed
