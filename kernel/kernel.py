@@ -30,6 +30,7 @@ from kernel.vdso import Vdso
 if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
+    from kernel.ipc import IpcNamespace
     from kernel.pid import Pid
     from kernel.posix_clocks import HrClock
     from kernel.task import Task
@@ -134,6 +135,7 @@ class Kernel:
         self._shm: TmpFs | None = None
         self._vdso: Vdso | None = None
         self._unix: UnixNet | None = None
+        self._ipc: IpcNamespace | None = None
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
@@ -270,6 +272,15 @@ class Kernel:
 
             self._shm = TmpFs(self.arena, self.clock.realtime_ns, dev=1, owner=owner)
         return self._shm
+
+    @property
+    def ipc(self) -> IpcNamespace:
+        """System V IPC."""
+        if self._ipc is None:
+            from kernel.ipc import IpcNamespace
+
+            self._ipc = IpcNamespace(self)
+        return self._ipc
 
     @property
     def watches(self) -> Watches:

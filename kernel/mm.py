@@ -157,7 +157,7 @@ class AddressSpace(PageFaults):
                 vma.pages.writable_maps += 1
             vma.pages.on_drop.append(FileMapping(self, vma))
         if vma.file is not None:
-            vma.file.refs += 1
+            vma.file.vma_open()
 
     def _drop_pages(self, vma: Vma) -> None:
         """A VMA that maps a file is gone."""
@@ -171,7 +171,7 @@ class AddressSpace(PageFaults):
                 vma.pages.writeback()
                 vma.pages.writable_maps -= 1
         if vma.file is not None:
-            vma.file.put()
+            vma.file.vma_close()
 
     def gap(self, size: int, below: int | None = None) -> int:
         """The highest free range of `size` bytes below the mmap base (vm_unmapped_area, top-down)."""
@@ -246,6 +246,7 @@ class AddressSpace(PageFaults):
             vma.file = file
             vma.pages = file.mapping()
             vma.offset = offset
+            vma.merges = file.merges
         elif pages is not None:
             vma.pages = pages
             vma.offset = offset
@@ -510,6 +511,9 @@ class AddressSpace(PageFaults):
         grown.charged = False
         self._charge(grown, size)
         self.total += size >> PAGE_SHIFT
+        if not vma.merges:
+            vma.end = end
+            return
         self._hold_pages(grown)
         joined = self._insert(grown)
         if joined is not grown:

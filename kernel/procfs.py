@@ -247,6 +247,11 @@ def _fixed(text: bytes) -> TextFile:
     return TextFile(lambda: text)
 
 
+def _sysvipc(kernel: Kernel, name: bytes) -> TextFile:
+    """One kind of System V objects (sysvipc_proc_show): the heading, then a line for each."""
+    return TextFile(lambda: _SYSVIPC[name] + kernel.ipc.kind(name).rows())
+
+
 def _table(texts: dict[bytes, bytes]) -> TableDir:
     return TableDir({name: _fixed(text) for name, text in texts.items()})
 
@@ -267,7 +272,7 @@ class ProcRoot(PseudoDir):
             b"net": lambda: PseudoLink(b"self/net"),
             b"self": lambda: PseudoLink(self.self_text),
             b"sys": self.make_sys,
-            b"sysvipc": lambda: _table(_SYSVIPC),
+            b"sysvipc": lambda: TableDir({name: _sysvipc(kernel, name) for name in _SYSVIPC}),
             b"thread-self": lambda: PseudoLink(self.thread_self_text),
             b"tty": lambda: _table({b"drivers": _TTY_DRIVERS, b"ldiscs": b"n_tty       0\n"}),
         }

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_LAST_CAP, CAP_SYS_ADMIN, NGROUPS_MAX
+from kernel.ipc import IPCMNI
 from kernel.mm import MAX_MAP_COUNT, MMAP_MIN_ADDR
 from kernel.rlimit import NR_OPEN
 from kernel.uts import Uts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PID_MAX = 4194304
 CORENAME_MAX = 128  # CORENAME_MAX_SIZE: of core_pattern, its end included
+INT_MAX, ULONG_MAX = (1 << 31) - 1, (1 << 64) - 1
 FILE_MAX = 9223372036854775807
 
 
@@ -43,6 +45,21 @@ def uuid(raw: bytes) -> bytes:
     bits = int.from_bytes(raw, "big") & ~(0xF << 76 | 3 << 62) | 4 << 76 | 2 << 62
     digits = f"{bits:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
+
+
+def _tunable(owner: Callable[[], object], attribute: str, low: int, high: int) -> PseudoNode:
+    """A number that root may set, an attribute of what `owner` gives (proc_doulongvec_minmax)."""
+
+    def store(data: bytes) -> None:
+        try:
+            value = int(data.split()[0])
+        except (IndexError, ValueError):
+            raise OSError(errno.EINVAL, "not a number") from None
+        if not low <= value <= high:
+            raise OSError(errno.EINVAL, "out of range")
+        setattr(owner(), attribute, value)
+
+    return StrictTextFile(lambda: b"%d\n" % getattr(owner(), attribute), store, mode=0o644, whole=True)
 
 
 def _name(kernel: Kernel, attribute: str) -> PseudoNode:
@@ -116,9 +133,11 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             b"randomize_va_space": _number(0),
             b"sched_rr_timeslice_ms": _number(100),
             b"sem": _number(32000, 1024000000, 500, 32000),
-            b"shmall": _number((1 << 64) - 1 - (1 << 24)),
-            b"shmmax": _number((1 << 64) - 1 - (1 << 24)),
-            b"shmmni": _number(4096),
+            b"shm_next_id": _tunable(lambda: kernel.ipc.shm, "next_id", -1, INT_MAX),
+            b"shm_rmid_forced": _number(0),
+            b"shmall": _tunable(lambda: kernel.ipc.shm, "all_pages", 0, ULONG_MAX),
+            b"shmmax": _tunable(lambda: kernel.ipc.shm, "largest", 0, ULONG_MAX),
+            b"shmmni": _tunable(lambda: kernel.ipc.shm, "limit", 0, IPCMNI),
             b"tainted": _number(0),
             b"threads-max": _number(kernel.max_threads),
             b"version": _string(uts.version),

@@ -563,13 +563,19 @@ TABLE: Final[tuple[Family, ...]] = (
         ),
     ),
     Family(
+        "System V shared memory",
+        "shm",
+        (
+            Call("shmget", PARTIAL("no huge pages")),
+            Call("shmat", FULL),
+            Call("shmdt", FULL),
+            Call("shmctl", FULL),
+        ),
+    ),
+    Family(
         "Inter-process communication",
         "ipc",
         (
-            Call("shmget", NO_SYSV_IPC),
-            Call("shmat", NO_SYSV_IPC),
-            Call("shmctl", NO_SYSV_IPC),
-            Call("shmdt", NO_SYSV_IPC),
             Call("semget", NO_SYSV_IPC),
             Call("semop", NO_SYSV_IPC),
             Call("semtimedop", NO_SYSV_IPC),

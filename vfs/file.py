@@ -44,6 +44,7 @@ class File:
     seekable = False
     pollable = False  # has a poll operation, so that epoll takes it (file_can_poll)
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
+    merges = True  # parts of a mapping of it may become one again
     sock: Sock | None = None  # what is behind a socket
 
     def __init__(self, node: Node, flags: int, name: bytes) -> None:
@@ -143,6 +144,14 @@ class File:
     def mapping(self) -> FilePages:
         """The pages behind mmap(2).  Raises OSError(ENODEV) for files that cannot be mapped."""
         raise OSError(errno.ENODEV, "cannot be mapped")
+
+    def vma_open(self) -> None:
+        """A mapping of the file came into being, by mmap(2), by fork or by falling apart (vm_ops->open)."""
+        self.refs += 1
+
+    def vma_close(self) -> None:
+        """A mapping of the file is gone."""
+        self.put()
 
     # The end
 
