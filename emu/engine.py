@@ -114,6 +114,12 @@ class Cpu(Protocol):
     def write_wide(self, name: str, data: bytes) -> None:
         """Set a register wider than 64 bits."""
 
+    def serve_with(self, entry: Callable[[], int | None]) -> None:
+        """From the next system call on, call `entry` in place of `Supervisor.syscall`, which it is like."""
+
+    def read_call(self) -> None:
+        """Fill `call` from the registers, as a system call does."""
+
     def stop(self) -> None:
         """From within a callback: make `run` return STOPPED at the end of this instruction."""
 

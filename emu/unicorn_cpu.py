@@ -347,10 +347,17 @@ class UnicornCpu:
         return entry
 
     def _make_syscall(self, supervisor: Supervisor) -> Callable[[int, int], None]:
+        """The hook of system calls, a closure as `_make_fill` is; `serve_with` changes what it calls."""
         handle, ids, slots, count = self._handle, self._call_ids, self._call_slots, self._call_count
         read, write, stop = self._reg_read_batch, self._reg_write, self._emu_stop
         serve = supervisor.syscall
         result_id, result, result_ref = self._result_id, self._result, self._result_ref
+
+        def serve_with(entry: Callable[[], int | None]) -> None:
+            nonlocal serve
+            serve = entry
+
+        self._serve_with = serve_with
 
         def syscall(_handle: int, _user: int) -> None:
             try:
@@ -452,6 +459,12 @@ class UnicornCpu:
     def kick_again(self) -> None:
         if self.kicked:
             self._emu_stop(self._handle)
+
+    def serve_with(self, entry: Callable[[], int | None]) -> None:
+        self._serve_with(entry)
+
+    def read_call(self) -> None:
+        self._reg_read_batch(self._handle, self._call_ids, self._call_slots, self._call_count)
 
     def stop(self) -> None:
         self._exit = Exit.STOPPED

@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from emu.engine import WRITE
+from kernel import entry
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.pid import pidfd_open
 from kernel.posix_cpu_timers import update_rlimit_cpu
@@ -126,6 +127,8 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         assert real_parent is not None
         real_parent.signals.shared.children.append(child)
     child.sched = parent.sched.fork()
+    if parent.syscall_work:
+        child.syscall_work = parent.syscall_work & entry.SECCOMP
     if not flags & CLONE_VM:
         child.rseq = parent.rseq
     if flags & CLONE_CHILD_CLEARTID:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -139,6 +140,8 @@ class Kernel:
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
+        self.syscall_work = False  # calls are served by way of kernel/entry.py, for the task on the CPU
+        self.secure_computing: Callable[[Task], Any] | None = None  # see kernel/entry.py
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
             self.syscall = self._traced_syscall  # type: ignore[method-assign]
@@ -184,12 +187,7 @@ class Kernel:
     def _traced_syscall(self) -> int | None:
         """`syscall` with everybody who watches told."""
         task = self.current
-        block = self.cpu.call
-        number = self.call[0]
-        name = self.calls.names.get(number, f"syscall_{number:#x}")
-        args = _ARGUMENTS.unpack_from(block, 8)
-        for tracer in self.tracers:
-            tracer.enter(task, number, name, args)
+        self.trace_enter(task)
         result = Kernel.syscall(self)
         if task.call is not None or task.exit_status is not None or task.signals.returning:
             return None
@@ -197,6 +195,29 @@ class Kernel:
         assert value is not None
         self.trace_leave(task, value - (1 << 64) if value >> 63 == 1 else value)
         return result
+
+    def set_syscall_work(self, task: Task, flag: int, on: bool) -> None:
+        """set_task_syscall_work, clear_task_syscall_work: from its next call on."""
+        task.syscall_work = task.syscall_work | flag if on else task.syscall_work & ~flag
+        if task is self.current:
+            self.choose_entry(task)
+
+    def choose_entry(self, task: Task) -> None:
+        """`task` gets the CPU: have its calls served as its `syscall_work` says."""
+        self.syscall_work = bool(task.syscall_work)
+        if self.syscall_work:
+            from kernel import entry
+
+            self.cpu.serve_with(partial(entry.syscall, self))
+        else:
+            self.cpu.serve_with(self.syscall)
+
+    def trace_enter(self, task: Task) -> None:
+        number = self.call[0]
+        name = self.calls.names.get(number, f"syscall_{number:#x}")
+        args = _ARGUMENTS.unpack_from(self.cpu.call, 8)
+        for tracer in self.tracers:
+            tracer.enter(task, number, name, args)
 
     def trace_leave(self, task: Task, result: int) -> None:
         for tracer in self.tracers:

@@ -95,6 +95,8 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
         task.pending_registers = None
     if previous.mm is not task.mm or previous.zombie:
         cpu.set_page_table(task.mm.pages)
+    if task.syscall_work or kernel.syscall_work:
+        kernel.choose_entry(task)
     if previous.cred is not task.cred:
         cred = task.cred
         host.assume(cred.fsuid, cred.fsgid, cred.groups if previous.cred.groups != cred.groups else None)

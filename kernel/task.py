@@ -102,6 +102,7 @@ class Task:
     ready: bool = False  # in the run queue, or running
     call_number: int = 0
     call_first: int = 0
+    syscall_work: int = 0  # what is to be done about its calls besides making them: flags of kernel/entry.py
     # The result of a call that is over but not yet in the register
     result: int | None = None
     # True when something must be looked at before guest code goes on: a signal, a stop, an exit
