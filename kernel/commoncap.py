@@ -3,9 +3,6 @@
 Set-user-ID and set-group-ID bits and the capabilities of files count where lxrun can act on the host as
 another user, that is, where it runs as root.  Anywhere else a guest would be told that it is somebody whose files
 it still cannot open: there the bits are ignored, as Linux ignores them for ids that a user namespace does not map.
-
-Differs from Linux: capabilities that concern files (CAP_DAC_OVERRIDE, CAP_FOWNER, ...) do not help a program that
-is not root with the host's files.
 """
 
 from __future__ import annotations

@@ -11,7 +11,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from vfs import host
+from vfs.fscred import (
+    CAP_CHOWN,
+    CAP_DAC_OVERRIDE,
+    CAP_DAC_READ_SEARCH,
+    CAP_FOWNER,
+    CAP_FSETID,
+    override_creds,
+)
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -19,7 +26,6 @@ if TYPE_CHECKING:
 UNCHANGED = 0xFFFFFFFF
 NGROUPS_MAX = 65536
 
-CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID = range(5)
 CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_LINUX_IMMUTABLE = range(5, 10)
 CAP_NET_ADMIN, CAP_IPC_LOCK, CAP_IPC_OWNER, CAP_SYS_CHROOT, CAP_SYS_PTRACE = 12, 14, 15, 18, 19
 CAP_SYS_ADMIN, CAP_SYS_BOOT = 21, 22
@@ -76,6 +82,17 @@ class Credentials:
     def in_group(self, gid: int) -> bool:
         """Membership as file permissions see it."""
         return gid == self.fsgid or gid in self.groups
+
+    def for_access(self) -> Credentials:
+        """access_override_creds: the real ids, and what they would have in effect; itself if that is the same."""
+        capabilities = self.cap_effective
+        if not self.securebits & SECBIT_NO_SETUID_FIXUP:
+            capabilities = 0 if self.uid else self.cap_permitted
+        if (self.fsuid, self.fsgid, self.cap_effective) == (self.uid, self.gid, capabilities):
+            return self
+        real = self.copy()
+        real.fsuid, real.fsgid, real.cap_effective = self.uid, self.gid, capabilities
+        return real
 
     # User ids
 
@@ -294,5 +311,4 @@ def commit_creds(task: Task, new: Credentials) -> None:
         task.mm.dumpable = 0  # fs.suid_dumpable
         task.pdeath_signal = 0
     task.cred = new
-    if (old.fsuid, old.fsgid) != (new.fsuid, new.fsgid) or old.groups != new.groups:
-        host.assume(new.fsuid, new.fsgid, new.groups if old.groups != new.groups else None)
+    override_creds(new)

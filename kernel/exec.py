@@ -23,7 +23,7 @@ from kernel.mm import AddressSpace
 from kernel.posix_timers import exit_itimers
 from kernel.rlimit import RLIMIT_STACK, get_rlimit
 from kernel.rusage import leave_memory
-from vfs import host
+from vfs import fscred, host
 from vfs.file import O_RDONLY
 from vfs.notify import IN_OPEN
 from vfs.walk import walk
@@ -115,7 +115,7 @@ def open_path(t: Task, path: Path) -> File:
     node = path.node
     if node.kind() != S_IFREG:
         raise OSError(errno.EACCES, "not a regular file")
-    node.access(X_OK, t.cred.fsuid, t.cred.fsgid)
+    node.access(X_OK)
     node.deny_write_access()
     try:
         file = _open_as_root(path) if host.CAN_ASSUME else node.open(O_RDONLY, path.text)
@@ -131,11 +131,11 @@ def open_path(t: Task, path: Path) -> File:
 
 def _open_as_root(path: Path) -> File:
     """Open a file as lxrun's own: a program may be run by who may not read it."""
-    before = host.assume(0, 0)
+    before = fscred.override_creds(fscred.OURSELVES)
     try:
         return path.node.open(O_RDONLY, path.text)
     finally:
-        host.assume(*before)
+        fscred.override_creds(before)
 
 
 def open_program(t: Task, start: Path, path: bytes, *, follow: bool = True) -> Binprm:
@@ -347,7 +347,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
 def _readable(file: File, cred: Credentials) -> bool:
     """Whether the program may look at its own file; if not, nobody may dump its memory."""
     try:
-        file.node.access(R_OK, cred.fsuid, cred.fsgid)
+        file.node.access(R_OK)
     except OSError:
         return False
     return True

@@ -288,10 +288,7 @@ class Kernel:
         if self._shm is None:
             from vfs.tmpfs import TmpFs
 
-            def owner() -> tuple[int, int]:
-                return self.current.cred.fsuid, self.current.cred.fsgid
-
-            self._shm = TmpFs(self.arena, self.clock.realtime_ns, dev=1, owner=owner)
+            self._shm = TmpFs(self.arena, self.clock.realtime_ns, dev=1)
         return self._shm
 
     @property

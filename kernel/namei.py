@@ -7,12 +7,14 @@ import errno
 from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING
 
+from vfs import fscred
 from vfs.file import (
     O_ACCMODE,
     O_CLOEXEC,
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
+    O_NOATIME,
     O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
@@ -40,7 +42,7 @@ def may_change(t: Task, directory: Path) -> None:
     """Raise unless the task may make and remove names in `directory`: EROFS, EACCES."""
     directory.want_write()
     if not directory.node.checks_access:
-        directory.node.access(3, t.cred.fsuid, t.cred.fsgid)
+        directory.node.access(3)
 
 
 def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve: int = 0) -> File:
@@ -91,7 +93,9 @@ def open_found(t: Task, place: Path, flags: int) -> File:
         place.want_write()
     if not node.checks_access:
         wanted = (4, 2, 6, 6)[flags & O_ACCMODE] | (2 if flags & O_TRUNC else 0)
-        node.access(wanted, t.cred.fsuid, t.cred.fsgid)
+        node.access(wanted)
+        if flags & O_NOATIME and not fscred.owner_or_capable(node.stat().st_uid):
+            raise OSError(errno.EPERM, "not the owner")
     return _finish(node.open(flags & ~(O_CREAT | O_EXCL), place.text), place, flags)
 
 

@@ -135,14 +135,14 @@ class FdDir(PseudoDir):
         self.task = task
         self.entry = entry
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
+    def access(self, mode: int) -> None:
         """A process may always see its own; fdinfo, which everybody could by its mode, only who may look inside."""
         current = self.task.kernel.current
         if current.tgid == self.task.tgid:
             return
         if self.entry is not FdLink:
             check_access(current, self.task, FSCREDS, errno.EACCES)
-        super().access(mode, uid, gid)
+        super().access(mode)
 
     def names(self) -> Iterable[bytes]:
         return [b"%d" % fd for fd, _, _ in self.task.files.items()]

@@ -23,7 +23,7 @@ from kernel import fault as memory
 from kernel import posix_cpu_timers, sigdeliver, siginfo, signal
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.task import NO_RESULT, Interrupted, Task
-from vfs import host
+from vfs.fscred import override_creds
 from vfs.wait import HostQueue
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
     if task.syscall_work or kernel.syscall_work:
         kernel.choose_entry(task)
     if previous.cred is not task.cred:
-        cred = task.cred
-        host.assume(cred.fsuid, cred.fsgid, cred.groups if previous.cred.groups != cred.groups else None)
+        override_creds(task.cred)
 
 
 def _run(kernel: Kernel, task: Task) -> None:

@@ -15,6 +15,7 @@ from kernel.ipc import IPCMNI
 from kernel.mm import MAX_MAP_COUNT, MMAP_MIN_ADDR
 from kernel.rlimit import NR_OPEN
 from kernel.uts import Uts
+from vfs import host
 from vfs.pseudofs import PseudoNode, StrictTextFile, TableDir
 
 if TYPE_CHECKING:
@@ -202,8 +203,8 @@ def _fs_dir(kernel: Kernel) -> TableDir:
             b"pipe-user-pages-hard": _number(0),
             b"pipe-user-pages-soft": _number(16384),
             b"protected_fifos": _number(0),
-            b"protected_hardlinks": _number(0),
-            b"protected_regular": _number(0),
+            b"protected_hardlinks": _number(host.protected("hardlinks")),
+            b"protected_regular": _number(host.protected("regular")),
             b"protected_symlinks": _number(0),
             b"suid_dumpable": _number(0),
         }

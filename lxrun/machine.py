@@ -30,6 +30,7 @@ from syscalls.dispatch import build
 from vfs import host
 from vfs.devfs import DevFs
 from vfs.file import O_RDONLY
+from vfs.fscred import override_creds
 from vfs.hostfile import opened
 from vfs.hostfs import HostFs, HostNode
 from vfs.mount import MountTable
@@ -189,11 +190,8 @@ class Machine:
 
         kernel = self.kernel
 
-        def owner() -> tuple[int, int]:
-            return kernel.current.cred.fsuid, kernel.current.cred.fsgid
-
         size = kernel.memory_limit // 2  # Linux's default for a tmpfs
-        return TmpFs(kernel.arena, kernel.clock.realtime_ns, dev=SHM_DEV, size=size, owner=owner).root
+        return TmpFs(kernel.arena, kernel.clock.realtime_ns, dev=SHM_DEV, size=size).root
 
     def mount_volume(self, volume: Volume) -> None:
         """-v: the place is looked up in the guest, links and all; its last part need not exist."""
@@ -254,6 +252,7 @@ class Machine:
         task.start_ns = kernel.clock.boottime_ns()
         kernel.tasks[task.tid] = task
         kernel.current = task
+        override_creds(task.cred)
         for fd in descriptors:
             if not kernel.terminal and os.isatty(fd):
                 kernel.terminal = os.fstat(fd).st_rdev
@@ -313,7 +312,7 @@ class Machine:
                 return IS_DIRECTORY
             if kind != S_IFREG:
                 return "it is not a regular file"
-            node.access(X_OK, task.cred.fsuid, task.cred.fsgid)
+            node.access(X_OK)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None

@@ -10,13 +10,14 @@ from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from syscalls.io import check_size
 from syscalls.paths import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, check_flags, path_of, resolve
 from syscalls.structs import TIMEVAL_PAIR, UTIMBUF
+from vfs import fscred
 from vfs.notify import IN_ACCESS, IN_ATTRIB, IN_MODIFY
 
 if TYPE_CHECKING:
     from kernel.task import Task
     from vfs.node import Path
 
-_W_OK = 2
+_R_OK, _W_OK = 4, 2
 _NOBODY = 0xFFFF_FFFF  # (uid_t)-1: leave it as it is
 
 UTIME_NOW, UTIME_OMIT = 0x3FFFFFFF, 0x3FFFFFFE
@@ -107,6 +108,8 @@ def sys_umask(t: Task, mask: Int) -> Result:
 
 def _set_times(t: Task, place: Path, atime_ns: int | None, mtime_ns: int | None) -> int:
     place.want_write()
+    if not (place.node.checks_access or fscred.owner_or_capable(place.node.stat().st_uid)):
+        raise OSError(errno.EPERM, "not the owner")
     place.node.utime(atime_ns, mtime_ns)
     if atime_ns is not None and mtime_ns is not None:
         return _changed(place)
@@ -116,8 +119,8 @@ def _set_times(t: Task, place: Path, atime_ns: int | None, mtime_ns: int | None)
 def _set_now(t: Task, place: Path) -> int:
     """Both times to the present, which whoever may write to the file may do."""
     place.want_write()
-    if not place.node.checks_access and t.cred.fsuid != place.node.stat().st_uid:
-        place.node.access(_W_OK, t.cred.fsuid, t.cred.fsgid)
+    if not (place.node.checks_access or fscred.owner_or_capable(place.node.stat().st_uid)):
+        place.node.access(_W_OK)
     place.node.touch(t.kernel.clock.realtime_ns())
     return _changed(place)
 
@@ -193,7 +196,7 @@ def sys_truncate(t: Task, path: Ptr, size: Long) -> Result:
         return -errno.EISDIR if kind == S_IFDIR else -errno.EINVAL
     place.want_write()
     if not place.node.checks_access:
-        place.node.access(_W_OK, t.cred.fsuid, t.cred.fsgid)
+        place.node.access(_W_OK)
     check_size(t, size, place.node.stat().st_size)
     place.node.truncate(size)
     return _changed(place, IN_MODIFY)
@@ -233,8 +236,16 @@ def _give(t: Task, value: bytes, buf: int, size: int) -> int:
     return len(value)
 
 
+def _xattr_permission(place: Path, name: bytes, wanted: int) -> None:
+    if not place.node.checks_access:
+        st = place.node.stat()
+        fscred.xattr_permission(name, st.st_mode, st.st_uid, st.st_gid, wanted)
+
+
 def _getxattr(t: Task, place: Path, name: int, value: int, size: int) -> int:
-    return _give(t, place.node.getxattr(_name(t, name)), value, size)
+    text = _name(t, name)
+    _xattr_permission(place, text, _R_OK)
+    return _give(t, place.node.getxattr(text), value, size)
 
 
 def sys_getxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong) -> Result:
@@ -259,6 +270,7 @@ def _setxattr(t: Task, place: Path, name: int, value: int, size: int, flags: int
         return -errno.E2BIG
     data = t.mm.read(value, size) if size else b""
     place.want_write()
+    _xattr_permission(place, text, _W_OK)
     place.node.setxattr(text, data, flags)
     return _changed(place)
 
@@ -279,7 +291,10 @@ def sys_fsetxattr(t: Task, fd: Int, name: Ptr, value: Ptr, size: ULong, flags: I
 
 
 def _listxattr(t: Task, place: Path, buf: int, size: int) -> int:
-    return _give(t, b"".join(name + b"\0" for name in place.node.listxattr()), buf, size)
+    names = place.node.listxattr()
+    if not (place.node.checks_access or fscred.capable(fscred.CAP_SYS_ADMIN)):
+        names = [name for name in names if not name.startswith(b"trusted.")]
+    return _give(t, b"".join(name + b"\0" for name in names), buf, size)
 
 
 def sys_listxattr(t: Task, path: Ptr, buf: Ptr, size: ULong) -> Result:
@@ -300,6 +315,7 @@ def sys_flistxattr(t: Task, fd: Int, buf: Ptr, size: ULong) -> Result:
 def _removexattr(t: Task, place: Path, name: int) -> int:
     text = _name(t, name)
     place.want_write()
+    _xattr_permission(place, text, _W_OK)
     place.node.removexattr(text)
     return _changed(place)
 

@@ -22,6 +22,7 @@ from syscalls.paths import (
     start_of,
 )
 from syscalls.structs import DIRENT, DIRENT64
+from vfs import fscred
 from vfs.file import SEEK_CUR, SEEK_SET
 from vfs.host import DENTS_MAX
 from vfs.hostfile import HostDir
@@ -164,7 +165,7 @@ def _enter(t: Task, place: Path) -> Path:
     """Check that a task may make a directory its own."""
     if place.node.kind() != S_IFDIR:
         raise OSError(errno.ENOTDIR, "not a directory")
-    place.node.access(_X_OK, t.cred.fsuid, t.cred.fsgid)
+    place.node.access(_X_OK)
     return place
 
 
@@ -277,6 +278,8 @@ def sys_mknodat(t: Task, dirfd: Int, path: Ptr, mode: UInt, dev: UInt) -> Result
     if kind not in (0, S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK):
         return -errno.EINVAL
     parent, name = place_for(t, dirfd, path)
+    if not parent.node.checks_access:
+        fscred.may_mknod(mode)
     parent.node.mknod(name, (kind or S_IFREG) | mode & 0o7777 & ~t.fs.umask, dev)
     if parent.mount.watches is not None:
         parent.mount.watches.created(parent, name)
@@ -312,6 +315,9 @@ def sys_linkat(t: Task, old_dir: Int, old: Ptr, new_dir: Int, new: Ptr, flags: I
     source = resolve(t, old_dir, old, follow | flags & AT_EMPTY_PATH)
     parent, name = place_for(t, new_dir, new)
     refused = errno.EXDEV if source.mount is not parent.mount else 0
+    if not refused and not source.node.checks_access:
+        st = source.node.stat()
+        fscred.may_link(st.st_mode, st.st_uid, st.st_gid)
     if source.node.kind() == S_IFDIR:
         refused = refused or errno.EPERM
     if refused:

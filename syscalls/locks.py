@@ -20,6 +20,7 @@ from kernel.locks import (
 )
 from syscalls.abi import Result, UInt, ULong
 from syscalls.ioctl import set_async
+from vfs import fscred
 from vfs.file import (
     O_APPEND,
     O_ASYNC,
@@ -97,10 +98,8 @@ def get_status(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
 
 
 def set_status(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
-    if arg & ~file.flags & O_NOATIME:
-        owner = file.stat().st_uid
-        if t.cred.fsuid not in (0, owner):
-            return -errno.EPERM
+    if arg & ~file.flags & O_NOATIME and not fscred.owner_or_capable(file.stat().st_uid):
+        return -errno.EPERM
     if (arg ^ file.flags) & O_ASYNC:
         set_async(file, fd, bool(arg & O_ASYNC))
     file.set_flags(file.flags & ~SETTABLE | arg & SETTABLE)

@@ -156,7 +156,7 @@ def find_other(t: Task, name: bytes, type: int) -> UnixSock:
         other = net.abstract.get((type, name))
     else:
         place = find(t, t.fs.cwd, name)
-        place.node.access(W_OK, t.cred.fsuid, t.cred.fsgid)
+        place.node.access(W_OK)
         other = net.bound.get(place.node.identity()) if place.node.kind() == S_IFSOCK else None
     if other is None:
         raise OSError(errno.ECONNREFUSED, "nobody has that name")

@@ -22,7 +22,7 @@ from syscalls.paths import (
     user_path,
 )
 from syscalls.structs import STATFS, STATX
-from vfs import host
+from vfs.fscred import override_creds
 from vfs.walk import Nameidata
 
 if TYPE_CHECKING:
@@ -162,22 +162,22 @@ def sys_faccessat2(t: Task, dirfd: Int, path: Ptr, mode: Int, flags: Int) -> Res
 def _access(t: Task, dirfd: int, path_ptr: int, mode: int, flags: int) -> int:
     if mode & ~7:
         return -errno.EINVAL
-    cred = t.cred
-    if flags & AT_EACCESS or (cred.uid, cred.gid) == (cred.fsuid, cred.fsgid):
+    real = t.cred if flags & AT_EACCESS else t.cred.for_access()
+    if real is t.cred:
         if not mode:
             stat_of(t, dirfd, path_ptr, flags)
             return 0
-        return _allowed(resolve(t, dirfd, path_ptr, flags), mode, cred.fsuid, cred.fsgid)
-    before = host.assume(cred.uid, cred.gid)
+        return _allowed(resolve(t, dirfd, path_ptr, flags), mode)
+    before = override_creds(real)
     try:
-        return _allowed(resolve(t, dirfd, path_ptr, flags), mode, cred.uid, cred.gid)
+        return _allowed(resolve(t, dirfd, path_ptr, flags), mode)
     finally:
-        host.assume(*before)
+        override_creds(before)
 
 
-def _allowed(place: Path, mode: int, uid: int, gid: int) -> int:
+def _allowed(place: Path, mode: int) -> int:
     if mode:
-        place.node.access(mode, uid, gid)
+        place.node.access(mode)
     if mode & 2 and place.mount.read_only and place.node.kind() in (S_IFREG, S_IFDIR, S_IFLNK):
         return -errno.EROFS
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +13,14 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import harness  # noqa: E402
 
-from vfs import host  # noqa: E402
+from vfs import fscred  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def own_rights() -> Iterator[None]:
     """A test may run a guest's setuid(2) in this process, which makes the host check rights accordingly."""
-    groups = os.getgroups()
     yield
-    host.assume(os.geteuid(), os.getegid(), tuple(groups))
+    fscred.override_creds(fscred.OURSELVES)
 
 
 @pytest.fixture

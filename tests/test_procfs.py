@@ -18,6 +18,7 @@ from kernel import priority, procfs, procmaps, procmounts, sysctl, sysfs
 from kernel.cred import CAP_ALL, CAP_SETUID, Credentials, commit_creds
 from kernel.rlimit import LIMITS, initial_rlimits
 from kernel.uts import Uts
+from vfs import fscred
 from vfs.file import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET, File
 from vfs.node import Mount, Node
 from vfs.pseudofs import (
@@ -177,15 +178,25 @@ def test_permissions() -> None:
         }
     )
     own, strict = root.lookup(b"own"), root.lookup(b"strict")
-    own.access(6, 0, 0)
-    own.access(6, 7, 0)
-    own.access(4, 9, 8)
-    for mode, uid, gid in ((1, 0, 0), (2, 9, 8), (4, 9, 9)):
+
+    def access(node: PseudoNode, mode: int, who: fscred.Ids) -> None:
+        fscred.override_creds(who)
+        node.access(mode)
+
+    root_user, owner, member = fscred.Ids(), fscred.Ids(7, 0, (), 0), fscred.Ids(9, 8, (), 0)
+    access(own, 6, root_user)
+    access(own, 6, owner)
+    access(own, 4, member)
+    access(own, 4, fscred.Ids(9, 9, (3, 8), 0))
+    access(own, 4, fscred.Ids(9, 9, (), 1 << fscred.CAP_DAC_READ_SEARCH))
+    access(own, 2, fscred.Ids(9, 9, (), 1 << fscred.CAP_DAC_OVERRIDE))
+    for mode, who in ((1, root_user), (2, member), (4, fscred.Ids(9, 9, (), 0)), (4, fscred.Ids(0, 0, (), 0))):
         with fails(errno.EACCES):
-            own.access(mode, uid, gid)
-    strict.access(4, 0, 0)
+            access(own, mode, who)
+    access(strict, 4, root_user)
     with fails(errno.EACCES):
-        strict.access(2, 0, 0)
+        access(strict, 2, root_user)
+    fscred.override_creds(fscred.OURSELVES)
     assert root.lookup(b"link").readlink() == b"to"
     assert root.lookup(b"link").follow(None) is None
     assert root.lookup(b"magic").follow(None) == "there"  # type: ignore[comparison-overlap]

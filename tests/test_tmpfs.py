@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from pathcalls import AT_FDCWD, BUFFER, Guest, Pair, guest_tree, operations, scratch, tree, working_directory
 
 from emu.arena import Arena
+from kernel.cred import CAP_ALL
 from syscalls import attr, dirs
 from syscalls import open as opening
 from syscalls import stat as stat_calls
 from vfs import file as f
-from vfs import host
+from vfs import fscred, host
 from vfs.file import File
 from vfs.node import Node
 from vfs.shmem import ShmemFile, ShmemPages
@@ -30,10 +31,7 @@ F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE, F_SE
 
 
 def new_tmpfs(guest: Guest) -> TmpDir:
-    cred = guest.cred
-    return TmpFs(
-        guest.kernel.arena, guest.kernel.clock.realtime_ns, dev=77, mode=0o755, owner=lambda: (cred.fsuid, cred.fsgid)
-    ).root
+    return TmpFs(guest.kernel.arena, guest.kernel.clock.realtime_ns, dev=77, mode=0o755).root
 
 
 # Permission bits of the host's superuser and of ours agree; another user's are the host's affair
@@ -239,7 +237,9 @@ def guest() -> Guest:
 
 def as_user(guest: Guest, uid: int) -> None:
     cred = guest.cred
-    cred.uid = cred.euid = cred.fsuid = cred.gid = cred.egid = cred.fsgid = uid
+    cred.uid = cred.euid = cred.suid = cred.fsuid = cred.gid = cred.egid = cred.fsgid = uid
+    cred.cap_effective = cred.cap_permitted = 0 if uid else CAP_ALL
+    fscred.override_creds(cred)
 
 
 def test_rights_of_another_user(guest: Guest) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 
+from vfs.fscred import permission
 from vfs.node import Node, Stat, StatFs
 
 # Anonymous device numbers (major 0) that Linux gives these filesystems at boot.
@@ -21,20 +20,6 @@ def next_ino() -> int:
     return next(_inodes)
 
 
-def permitted(stat_mode: int, owner: int, group: int, wanted: int, uid: int, gid: int) -> None:
-    """The mode-bit check of access(2) for one user and group.  Raises OSError(EACCES)."""
-    if uid == 0:
-        allowed = 7 if stat_mode & 0o111 else 6
-    elif uid == owner:
-        allowed = stat_mode >> 6
-    elif gid == group:
-        allowed = stat_mode >> 3
-    else:
-        allowed = stat_mode
-    if wanted & ~allowed & 7:
-        raise OSError(errno.EACCES, "no permission")
-
-
 class AnonNode(Node):
     """An inode without a name.  `info` is what stat(2) reports; chmod and chown change it."""
 
@@ -47,8 +32,8 @@ class AnonNode(Node):
     def stat(self) -> Stat:
         return self.info
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        permitted(self.info.st_mode, self.info.st_uid, self.info.st_gid, mode & (os.R_OK | os.W_OK | os.X_OK), uid, gid)
+    def access(self, mode: int) -> None:
+        permission(self.info.st_mode, self.info.st_uid, self.info.st_gid, mode)
 
     def chmod(self, mode: int) -> None:
         self.info.st_mode = self.info.st_mode & ~0o7777 | mode & 0o7777

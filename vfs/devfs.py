@@ -189,8 +189,8 @@ class Terminal(PseudoNode):
     def stat(self) -> Any:
         return self.behind.stat()
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        self.behind.access(mode, uid, gid)
+    def access(self, mode: int) -> None:
+        self.behind.access(mode)
 
     def chmod(self, mode: int) -> None:
         self.behind.chmod(mode)

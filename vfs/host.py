@@ -101,7 +101,25 @@ _setfsuid = getattr(_libc, "setfsuid", None) if _LINUX else None
 _setfsgid = getattr(_libc, "setfsgid", None) if _LINUX else None
 CAN_ASSUME = _setfsuid is not None and _setfsgid is not None and os.geteuid() == 0
 """Whether the host lets us act on files as any user: only for a root lxrun is there anything to give up."""
-_own = _assumed = (os.geteuid(), os.getegid()) if hasattr(os, "geteuid") else (0, 0)
+
+# What of our capabilities a guest must have itself before the host uses it on files for it: CAP_CHOWN to
+# CAP_FSETID, CAP_LINUX_IMMUTABLE, SYS_ADMIN, SYS_RESOURCE, MKNOD, LEASE, SETFCAP and MAC_OVERRIDE.
+_GOVERNED = 0x1F | 1 << 9 | 1 << 21 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 31 | 1 << 32
+ALL_CAPABILITIES = (1 << 41) - 1
+_cap_header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+_cap_data = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and their upper halves
+
+
+def _permitted_capabilities() -> int:
+    """Those we have, and may therefore put into effect; all or none where the host has no capabilities."""
+    if CAN_ASSUME and _libc.capget(_cap_header, _cap_data) == 0:
+        return int(_cap_data[1] | _cap_data[4] << 32)
+    return 0 if hasattr(os, "geteuid") and os.geteuid() else ALL_CAPABILITIES
+
+
+OWN = (os.geteuid(), os.getegid(), _permitted_capabilities()) if hasattr(os, "geteuid") else (0, 0, ALL_CAPABILITIES)
+"""User, group and capabilities of lxrun itself."""
+_assumed = OWN
 _import = builtins.__import__
 
 
@@ -110,36 +128,49 @@ def _import_as_ourselves(name: str, globals: Any = None, locals: Any = None, fro
     module = sys.modules.get(name)
     if module is not None and not level and all(hasattr(module, wanted) for wanted in fromlist or ()):
         return _import(name, globals, locals, fromlist, level)
-    before = assume(*_own)
+    before = _assumed
+    assume(OWN[0], OWN[1], None, OWN[2])
     try:
         return _import(name, globals, locals, fromlist, level)
     finally:
-        assume(*before)
+        assume(before[0], before[1], None, before[2])
 
 
-def assume(uid: int, gid: int, groups: tuple[int, ...] | None = None) -> tuple[int, int]:
-    """Have the host check file access, and own new files, as this user (setfsuid(2)); who it was before.
+def assume(uid: int, gid: int, groups: tuple[int, ...] | None, capabilities: int) -> None:
+    """Have the host check file access, and own new files, as this user (setfsuid(2)), with no more
+    capabilities than these.  Only where `CAN_ASSUME`; `vfs.fscred` decides who it is.
 
     A guest of a root lxrun that has given up root must not keep root's rights on the host's files.
     `groups` are the supplementary groups, None for those it has.
     """
     global _assumed
-    before = _assumed
-    if CAN_ASSUME:
-        builtins.__import__ = _import if (uid, gid) == _own else _import_as_ourselves
-        assert _setfsuid is not None and _setfsgid is not None
-        if groups is not None:
-            os.setgroups(groups)
-        if before != (uid, gid):
-            _setfsgid(ctypes.c_uint32(gid))
-            _setfsuid(ctypes.c_uint32(uid))
-            _assumed = uid, gid
-    return before
+    assert _setfsuid is not None and _setfsgid is not None
+    if groups is not None:
+        os.setgroups(groups)
+    wanted = uid, gid, (capabilities | ~_GOVERNED) & OWN[2]
+    if wanted == _assumed:
+        return
+    builtins.__import__ = _import if wanted == OWN else _import_as_ourselves
+    _setfsgid(ctypes.c_uint32(gid))
+    _setfsuid(ctypes.c_uint32(uid))  # changes what is in effect by rules of its own, so that comes after
+    _cap_data[0], _cap_data[3] = wanted[2] & 0xFFFFFFFF, wanted[2] >> 32
+    if _libc.capset(_cap_header, _cap_data) < 0:
+        raise_errno()
+    _assumed = wanted
 
 
-def acting_uid() -> int:
-    """The user whose rights the host checks."""
-    return _assumed[0]
+_protections: dict[str, int] = {}
+
+
+def protected(what: str) -> int:
+    """The host's fs.protected_`what` (proc_sys_fs(5)): it watches over its own files with it."""
+    if what not in _protections:
+        try:
+            with open(f"/proc/sys/fs/protected_{what}", encoding="ascii") as file:
+                _protections[what] = int(file.read())
+        except (OSError, ValueError):
+            _protections[what] = 0
+    return _protections[what]
 
 
 # Directories

@@ -20,8 +20,9 @@ from weakref import WeakValueDictionary
 
 from vfs import host
 from vfs.file import O_ACCMODE, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, File
+from vfs.fscred import permission
 from vfs.hostfile import NOT_KEPT, host_flags, is_writing, opened
-from vfs.node import Node, StatFs, permitted
+from vfs.node import Node, StatFs
 from vfs.pages import Identity, PageCache
 from vfs.pipe import Pipe, open_fifo
 
@@ -165,7 +166,7 @@ class HostNode(Node):
 
     def open_fifo(self, flags: int, name: bytes) -> File:
         """The host says only whether it may be opened."""
-        if not self.host_access((os.R_OK, os.W_OK, os.R_OK | os.W_OK, 0)[flags & O_ACCMODE], True):
+        if not self.host_access((os.R_OK, os.W_OK, os.R_OK | os.W_OK, 0)[flags & O_ACCMODE]):
             raise OSError(errno.EACCES, "permission denied")
         identity = self.identity()
         pipe = self.fs.fifos.get(identity)
@@ -239,12 +240,8 @@ class HostNode(Node):
 
     # Attributes
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        effective = uid == host.acting_uid()
-        if not effective and uid != os.getuid():
-            st = self.stat()
-            permitted(st.st_mode, st.st_uid, st.st_gid, mode, uid, gid)
-        elif not self.host_access(mode, effective):
+    def access(self, mode: int) -> None:
+        if not self.host_access(mode):
             if mode & os.W_OK and self.statvfs().f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, "read-only filesystem")
             raise OSError(errno.EACCES, "permission denied")
@@ -261,8 +258,8 @@ class HostNode(Node):
         if left:
             self.fs.text_busy[identity] = left
 
-    def host_access(self, mode: int, effective: bool) -> bool:
-        return os.access(host.by_fd(self.fd), mode, effective_ids=effective)
+    def host_access(self, mode: int) -> bool:
+        return os.access(host.by_fd(self.fd), mode, effective_ids=True)
 
     def place(self) -> bytes | int:
         """What functions of `os` that change attributes are given to reach this inode."""
@@ -392,12 +389,12 @@ class PortableNode(HostNode):
     def link_to(self, directory: int, name: bytes) -> None:
         raise OSError(errno.ENOENT, "the host cannot link an open file")
 
-    def host_access(self, mode: int, effective: bool) -> bool:
+    def host_access(self, mode: int) -> bool:
         if self.kind() == S_IFDIR:
             return os.access(b".", mode, dir_fd=self.fd)
         st = self.stat()
         try:
-            permitted(st.st_mode, st.st_uid, st.st_gid, mode, os.geteuid(), os.getegid())
+            permission(st.st_mode, st.st_uid, st.st_gid, mode)
         except OSError:
             return False
         return True
@@ -455,8 +452,8 @@ class PortableLeaf(HostNode):
     def link_to(self, directory: int, name: bytes) -> None:
         os.link(self.name, name, src_dir_fd=self.parent.fd, dst_dir_fd=directory, follow_symlinks=False)
 
-    def host_access(self, mode: int, effective: bool) -> bool:
-        return os.access(self.name, mode, dir_fd=self.parent.fd, effective_ids=effective)
+    def host_access(self, mode: int) -> bool:
+        return os.access(self.name, mode, dir_fd=self.parent.fd, effective_ids=os.access in os.supports_effective_ids)
 
     def place(self) -> bytes | int:
         raise OSError(errno.EOPNOTSUPP, "not supported by the host")

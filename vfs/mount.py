@@ -161,7 +161,7 @@ class BareDir(Node):
             raise OSError(errno.EISDIR, "is a directory")
         return ListedDir(self, flags, name, [(self.ino, 4, b"."), (self.ino, 4, b"..")])
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
+    def access(self, mode: int) -> None:
         if mode & 2:
             raise OSError(errno.EROFS, "only mount points are here")
 

@@ -196,8 +196,8 @@ class Node:
 
     # Attributes
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        """R_OK, W_OK, X_OK for that user; EACCES or EROFS."""
+    def access(self, mode: int) -> None:
+        """R_OK, W_OK, X_OK for whom `vfs.fscred` says; EACCES or EROFS."""
         raise NotImplementedError
 
     def deny_write_access(self) -> None:
@@ -242,17 +242,6 @@ class Node:
 
     def removexattr(self, name: bytes) -> None:
         raise OSError(errno.EOPNOTSUPP, "no extended attributes")
-
-
-def permitted(mode: int, owner: int, group: int, wanted: int, uid: int, gid: int) -> None:
-    """Raise EACCES unless the permission bits `mode` of a file grant `wanted` (R_OK | W_OK | X_OK)."""
-    if uid == 0:
-        # CAP_DAC_OVERRIDE: all but executing what nobody may execute
-        granted = 7 if mode & 0o111 or stat_bits.S_ISDIR(mode) else 6
-    else:
-        granted = mode >> (6 if uid == owner else 3 if gid == group else 0)
-    if wanted & ~granted & 7:
-        raise OSError(errno.EACCES, "permission denied")
 
 
 class Mount:

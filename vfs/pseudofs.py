@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vfs.anon import permitted
+from vfs import fscred
 from vfs.file import O_ACCMODE, O_RDONLY, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET, File
+from vfs.fscred import permission
 from vfs.mount import ListedDir
 from vfs.node import Node, Path, Stat, StatFs
 from vfs.pages import ShortSpans
@@ -109,8 +110,8 @@ class PseudoNode(Node):
             st_ctime_ns=at,
         )
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        permitted(self.mode, *self.owner(), mode, uid, gid)
+    def access(self, mode: int) -> None:
+        permission(self.mode, *self.owner(), mode)
 
     def truncate(self, size: int) -> None:
         """Accepted and ignored, so that ``echo x > /proc/...`` works."""
@@ -272,9 +273,9 @@ class StrictTextFile(TextFile):
         super().attach(fs, parent)
         self.end = fs.file_size
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        owner_uid, owner_gid = self.owner()
-        shift = 6 if uid == owner_uid else 3 if gid == owner_gid else 0
+    def access(self, mode: int) -> None:
+        uid, gid = self.owner()
+        shift = 6 if fscred.current.fsuid == uid else 3 if fscred.in_group(gid) else 0
         if mode & ~(self.mode >> shift) & 7:
             raise OSError(errno.EACCES, "permission bits")
 

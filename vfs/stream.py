@@ -16,8 +16,9 @@ import stat as stat_bits
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vfs.anon import PIPEFS_MAGIC, permitted
+from vfs.anon import PIPEFS_MAGIC
 from vfs.file import O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
+from vfs.fscred import permission
 from vfs.node import Node, StatFs, StatLike
 from vfs.wait import POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, HostQueue, WaitQueue
 
@@ -44,9 +45,9 @@ class HostStreamNode(Node):
         """A description of its own for the same stream (/proc/self/fd/N, /dev/stdin)."""
         return host_stream(self.fd, flags & (O_ACCMODE | O_NONBLOCK), name, node=self)
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
+    def access(self, mode: int) -> None:
         info = os.fstat(self.fd)
-        permitted(info.st_mode, info.st_uid, info.st_gid, mode, uid, gid)
+        permission(info.st_mode, info.st_uid, info.st_gid, mode)
 
     def chmod(self, mode: int) -> None:
         os.fchmod(self.fd, mode)

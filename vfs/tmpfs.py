@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID, S_ISVTX
+from stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 
+from vfs import fscred
 from vfs.file import O_ACCMODE, O_EXCL, O_TRUNC, File
 from vfs.mount import ListedDir
-from vfs.node import Node, Stat, StatFs, permitted
+from vfs.node import Node, Stat, StatFs
 from vfs.pages import PAGE_SHIFT, PAGE_SIZE, Frames
 from vfs.pipe import Pipe, open_fifo
 from vfs.shmem import (
@@ -35,21 +36,14 @@ RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 XATTR_CREATE, XATTR_REPLACE = 1, 2
 MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL = 2, 8
 
-Owner = Callable[[], tuple[int, int]]
-
-
-def superuser() -> tuple[int, int]:
-    return 0, 0
-
 
 class TmpFs:
     """One mounted tmpfs.
 
-    `now` gives nanoseconds since the epoch; `owner` the filesystem uid and gid of the running task, who
-    owns what is made and is asked about before attributes change; `size` limits the contents, in bytes.
+    `now` gives nanoseconds since the epoch; `size` limits the contents, in bytes.
     """
 
-    __slots__ = ("dev", "frames", "last_ino", "limit", "now", "owner", "root", "used")
+    __slots__ = ("dev", "frames", "last_ino", "limit", "now", "root", "used")
 
     def __init__(
         self,
@@ -59,12 +53,10 @@ class TmpFs:
         dev: int,
         size: int | None = None,
         mode: int = 0o1777,
-        owner: Owner = superuser,
     ) -> None:
         self.frames = frames
         self.now = now
         self.dev = dev
-        self.owner = owner
         self.limit = (size if size is not None else 1 << 62) >> PAGE_SHIFT
         self.used = 0  # pages
         self.last_ino = 0
@@ -98,7 +90,7 @@ class TmpNode(Node):
         self.mode = mode
         fs.last_ino += 1
         self.ino = fs.last_ino
-        self.uid, self.gid = fs.owner()
+        self.uid, self.gid = fscred.current.fsuid, fscred.current.fsgid
         self.nlink = 1
         self.rdev = 0
         self.linkable = True
@@ -144,30 +136,27 @@ class TmpNode(Node):
 
     # Rights
 
-    def access(self, mode: int, uid: int, gid: int) -> None:
-        permitted(self.mode, self.uid, self.gid, mode, uid, gid)
+    def access(self, mode: int) -> None:
+        fscred.permission(self.mode, self.uid, self.gid, mode)
 
     def owned(self) -> None:
-        """Raise EPERM unless the caller owns the inode or is the superuser."""
-        uid = self.fs.owner()[0]
-        if uid and uid != self.uid:
+        """Raise EPERM unless the caller owns the inode, or may act as if."""
+        if not fscred.owner_or_capable(self.uid):
             raise OSError(errno.EPERM, "not the owner")
 
     def chmod(self, mode: int) -> None:
         if self.kind() == S_IFLNK:
             raise OSError(errno.EOPNOTSUPP, "symbolic links have no mode")
         self.owned()
-        self.mode = S_IFMT(self.mode) | mode & 0o7777
+        self.mode = S_IFMT(self.mode) | fscred.chmod_mode(mode & 0o7777, self.gid)
         self.ctime = self.fs.now()
 
     def chown(self, uid: int, gid: int) -> None:
-        me = self.fs.owner()[0]
-        if me and (me != self.uid or uid not in (-1, self.uid)):
-            raise OSError(errno.EPERM, "not the owner")
+        fscred.may_chown(self.uid, self.gid, uid, gid)
+        if self.kind() != S_IFDIR:
+            self.mode = fscred.chown_mode(self.mode, self.uid)
         self.uid = self.uid if uid == -1 else uid
         self.gid = self.gid if gid == -1 else gid
-        if self.kind() != S_IFDIR:
-            self.mode &= ~(S_ISUID | (S_ISGID if self.mode & 0o010 else 0))
         self.ctime = self.fs.now()
 
     def utime(self, atime_ns: int | None, mtime_ns: int | None) -> None:
@@ -249,8 +238,7 @@ class TmpFile(TmpNode):
     def touched(self) -> None:
         """The contents were changed."""
         self.mtime = self.ctime = self.fs.now()
-        if self.mode & (S_ISUID | S_ISGID) and self.fs.owner()[0]:
-            self.mode &= ~(S_ISUID | (S_ISGID if self.mode & 0o010 else 0))
+        self.mode = fscred.written_mode(self.mode, self.gid)
 
 
 class TmpLink(TmpNode):
@@ -344,10 +332,7 @@ class TmpDir(TmpNode):
 
     def adopt(self, node: TmpNode) -> TmpNode:
         """Inherit the group of a set-group-ID directory."""
-        if self.mode & S_ISGID:
-            node.gid = self.gid
-            if node.kind() == S_IFDIR:
-                node.mode |= S_ISGID
+        node.gid, node.mode = fscred.new_group(self.mode, self.gid, node.mode)
         return node
 
     def create(self, name: bytes, mode: int, flags: int, path: bytes) -> File:
@@ -395,10 +380,7 @@ class TmpDir(TmpNode):
 
     def may_remove(self, node: TmpNode) -> None:
         """Raise EPERM if a sticky directory keeps the caller from removing `node`."""
-        if self.mode & S_ISVTX:
-            uid = self.fs.owner()[0]
-            if uid and uid not in (node.uid, self.uid):
-                raise OSError(errno.EPERM, "sticky directory")
+        fscred.check_sticky(self.mode, self.uid, node.uid)
 
     def unlink(self, name: bytes) -> None:
         node = self.lookup(name)

@@ -191,9 +191,8 @@ class Nameidata:
 
     def may_search(self, directory: Path) -> None:
         """Raise EACCES unless the caller may search the directory."""
-        task = self.task
-        if task is not None and task.cred.fsuid and directory.node.kind() == S_IFDIR:
-            directory.node.access(X_OK, task.cred.fsuid, task.cred.fsgid)
+        if directory.node.kind() == S_IFDIR:
+            directory.node.access(X_OK)
 
     def up(self, current: Path) -> Path:
         """The directory above (".."); the root is its own."""
