@@ -77,6 +77,8 @@ def do_exit(task: Task) -> None:
     for tracer in kernel.tracers:
         tracer.exit(task, status)
     mm_release(task)
+    if task.undo_list is not None:
+        task.undo_list.exit(task)
     task.files.users -= 1
     if not task.files.users:
         task.files.close_all()

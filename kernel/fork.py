@@ -10,6 +10,7 @@ from kernel import entry
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.pid import pidfd_open
 from kernel.posix_cpu_timers import update_rlimit_cpu
+from kernel.semundo import copy_semundo
 from kernel.task import FsContext, Task
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         child.syscall_work = parent.syscall_work & entry.SECCOMP
     if not flags & CLONE_VM:
         child.rseq = parent.rseq
+    if flags & CLONE_SYSVSEM:
+        copy_semundo(parent, child)
     if flags & CLONE_CHILD_CLEARTID:
         child.clear_child_tid = args.child_tid
     kernel.tasks[pid] = child

@@ -16,6 +16,8 @@ from kernel.cred import CAP_IPC_OWNER, CAP_SYS_ADMIN, UNCHANGED
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
+    from kernel.msg import MsgQueues
+    from kernel.sem import SemArrays
     from kernel.shm import ShmSegments
     from kernel.task import Task
 
@@ -65,13 +67,14 @@ class IpcObject:
         if cred.euid not in (self.cuid, self.uid) and not cred.capable(CAP_SYS_ADMIN):
             raise OSError(errno.EPERM, "not the owner")
 
-    def update(self, raw: bytes) -> None:
+    def update_perm(self, raw: bytes) -> None:
         """IPC_SET: owner, group and permission bits of a struct ipc64_perm.  Raises OSError(EINVAL)."""
         _, uid, gid, _, _, mode, _, _, _ = IPC64_PERM.unpack_from(raw)
         if UNCHANGED in (uid, gid):
             raise OSError(errno.EINVAL, "not an id")
         self.uid, self.gid = uid, gid
         self.mode = self.mode & ~0o777 | mode & 0o777
+        self.ctime = self.now()
 
     def perm(self) -> bytes:
         """A struct ipc64_perm."""
@@ -202,6 +205,8 @@ class IpcNamespace:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._shm: ShmSegments | None = None
+        self._sem: SemArrays | None = None
+        self._msg: MsgQueues | None = None
 
     @property
     def shm(self) -> ShmSegments:
@@ -211,6 +216,22 @@ class IpcNamespace:
             self._shm = ShmSegments(self.kernel)
         return self._shm
 
+    @property
+    def sem(self) -> SemArrays:
+        if self._sem is None:
+            from kernel.sem import SemArrays
+
+            self._sem = SemArrays(self.kernel)
+        return self._sem
+
+    @property
+    def msg(self) -> MsgQueues:
+        if self._msg is None:
+            from kernel.msg import MsgQueues
+
+            self._msg = MsgQueues(self.kernel)
+        return self._msg
+
     def kind(self, name: bytes) -> IpcIds[Any]:
         """The objects that /proc/sysvipc lists under `name`."""
-        return {b"shm": lambda: self.shm}[name]()
+        return self.shm if name == b"shm" else self.sem if name == b"sem" else self.msg

@@ -48,19 +48,24 @@ def uuid(raw: bytes) -> bytes:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])).encode()
 
 
-def _tunable(owner: Callable[[], object], attribute: str, low: int, high: int) -> PseudoNode:
-    """A number that root may set, an attribute of what `owner` gives (proc_doulongvec_minmax)."""
+def _tunable(owner: Callable[[], object], *names: tuple[str, int], low: int = 0) -> PseudoNode:
+    """Numbers that root may set (proc_doulongvec_minmax): attributes of what `owner` gives, each with its largest
+    value."""
+
+    def show() -> bytes:
+        return b"\t".join([b"%d" % getattr(owner(), name) for name, _ in names]) + b"\n"
 
     def store(data: bytes) -> None:
-        try:
-            value = int(data.split()[0])
-        except (IndexError, ValueError):
-            raise OSError(errno.EINVAL, "not a number") from None
-        if not low <= value <= high:
-            raise OSError(errno.EINVAL, "out of range")
-        setattr(owner(), attribute, value)
+        for (name, high), word in zip(names, data.split(), strict=False):
+            try:
+                value = int(word)
+            except ValueError:
+                raise OSError(errno.EINVAL, "not a number") from None
+            if not low <= value <= high:
+                raise OSError(errno.EINVAL, "out of range")
+            setattr(owner(), name, value)
 
-    return StrictTextFile(lambda: b"%d\n" % getattr(owner(), attribute), store, mode=0o644, whole=True)
+    return StrictTextFile(show, store, mode=0o644, whole=True)
 
 
 def _name(kernel: Kernel, attribute: str) -> PseudoNode:
@@ -110,9 +115,10 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             b"domainname": _name(kernel, "domainname"),
             b"hostname": _name(kernel, "nodename"),
             b"kptr_restrict": _number(1),
-            b"msgmax": _number(8192),
-            b"msgmnb": _number(16384),
-            b"msgmni": _number(32000),
+            b"msg_next_id": _tunable(lambda: kernel.ipc.msg, ("next_id", INT_MAX), low=-1),
+            b"msgmax": _tunable(lambda: kernel.ipc.msg, ("largest", INT_MAX)),
+            b"msgmnb": _tunable(lambda: kernel.ipc.msg, ("most_bytes", INT_MAX)),
+            b"msgmni": _tunable(lambda: kernel.ipc.msg, ("limit", IPCMNI)),
             b"ngroups_max": _number(NGROUPS_MAX),
             b"osrelease": _string(uts.release),
             b"ostype": _string(uts.sysname),
@@ -133,12 +139,19 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             # The layout is fixed: translated code is shared between runs of a program.
             b"randomize_va_space": _number(0),
             b"sched_rr_timeslice_ms": _number(100),
-            b"sem": _number(32000, 1024000000, 500, 32000),
-            b"shm_next_id": _tunable(lambda: kernel.ipc.shm, "next_id", -1, INT_MAX),
+            b"sem": _tunable(
+                lambda: kernel.ipc.sem,
+                ("most_in_array", INT_MAX),
+                ("most", INT_MAX),
+                ("most_ops", INT_MAX),
+                ("limit", IPCMNI),
+            ),
+            b"sem_next_id": _tunable(lambda: kernel.ipc.sem, ("next_id", INT_MAX), low=-1),
+            b"shm_next_id": _tunable(lambda: kernel.ipc.shm, ("next_id", INT_MAX), low=-1),
             b"shm_rmid_forced": _number(0),
-            b"shmall": _tunable(lambda: kernel.ipc.shm, "all_pages", 0, ULONG_MAX),
-            b"shmmax": _tunable(lambda: kernel.ipc.shm, "largest", 0, ULONG_MAX),
-            b"shmmni": _tunable(lambda: kernel.ipc.shm, "limit", 0, IPCMNI),
+            b"shmall": _tunable(lambda: kernel.ipc.shm, ("all_pages", ULONG_MAX)),
+            b"shmmax": _tunable(lambda: kernel.ipc.shm, ("largest", ULONG_MAX)),
+            b"shmmni": _tunable(lambda: kernel.ipc.shm, ("limit", IPCMNI)),
             b"tainted": _number(0),
             b"threads-max": _number(kernel.max_threads),
             b"version": _string(uts.version),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kernel.mm import AddressSpace
     from kernel.posix_cpu_timers import CpuTimers
     from kernel.rseq import Rseq
+    from kernel.semundo import SemUndoList
     from kernel.signal import SignalState
     from kernel.timers import Timer
     from vfs.node import Path
@@ -70,6 +71,7 @@ class Task:
     vruntime: int = 0  # see kernel/runqueue.py
     cpu_timers: CpuTimers | None = None  # on this thread's clocks
     vfork_parent: Task | None = None
+    undo_list: SemUndoList | None = None  # of System V semaphores
     # The registers while another task has the CPU, and what is to be changed in them
     context: Context | None = None
     pending_registers: dict[str, int] | None = None

@@ -50,14 +50,14 @@ def _epoll_target(t: Task, first: Task, second: Task, fd: int, slot: int) -> int
 
 
 # What a task shares, None where it has nothing of the kind: two that have nothing are alike.  Nobody has an
-# I/O context (Linux gives one to who sets a priority) or System V semaphores to undo.
+# I/O context (Linux gives one to who sets a priority).
 _SHARED: dict[int, Callable[[Task], object]] = {
     VM: lambda task: None if task.zombie else task.mm,
     FILES: lambda task: None if task.zombie else task.files,
     FS: lambda task: None if task.zombie else task.fs,
     SIGHAND: lambda task: task.signals.hand,
     IO: lambda task: None,
-    SYSVSEM: lambda task: None,
+    SYSVSEM: lambda task: task.undo_list,
 }
 
 

@@ -94,6 +94,8 @@ def sys_unshare(t: Task, flags: ULong) -> int:
         return -errno.EINVAL
     if flags & NAMESPACES:
         return -errno.EPERM
+    if flags & CLONE_SYSVSEM and t.undo_list is not None:
+        t.undo_list.exit(t)
     if flags & CLONE_FS:
         t.fs = FsContext(t.fs.root, t.fs.cwd, t.fs.umask)
     if flags & CLONE_FILES:

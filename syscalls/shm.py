@@ -57,8 +57,7 @@ def sys_shmctl(t: Task, shmid: Int, cmd: Int, buf: Ptr) -> Result:
     segment = segments.find(shmid)
     segment.check_owner(t)
     if cmd == IPC_SET:
-        segment.update(raw)
-        segment.ctime = segment.now()
+        segment.update_perm(raw)
     else:
         segments.mark(segment)
     return 0

@@ -21,7 +21,6 @@ OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
 ONLY_UNIX: Final = PARTIAL("AF_UNIX only; EAFNOSUPPORT for all others")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
-NO_SYSV_IPC: Final = REFUSED(ENOSYS, "no System V IPC")
 NO_MQUEUE: Final = REFUSED(ENOSYS, "no POSIX message queues")
 NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
@@ -350,7 +349,7 @@ TABLE: Final[tuple[Family, ...]] = (
     Family(
         "Comparing processes",
         "kcmp",
-        (Call("kcmp", PARTIAL("I/O contexts and System V undo lists always compare as equal")),),
+        (Call("kcmp", PARTIAL("I/O contexts always compare as equal")),),
     ),
     Family(
         "Threads",
@@ -573,17 +572,19 @@ TABLE: Final[tuple[Family, ...]] = (
         ),
     ),
     Family(
-        "Inter-process communication",
-        "ipc",
+        "System V semaphores",
+        "sem",
+        (Call("semget", FULL), Call("semop", FULL), Call("semtimedop", FULL), Call("semctl", FULL)),
+    ),
+    Family(
+        "System V message queues",
+        "msg",
+        (Call("msgget", FULL), Call("msgsnd", FULL, NOHAND), Call("msgrcv", FULL, NOHAND), Call("msgctl", FULL)),
+    ),
+    Family(
+        "POSIX message queues",
+        "mqueue",
         (
-            Call("semget", NO_SYSV_IPC),
-            Call("semop", NO_SYSV_IPC),
-            Call("semtimedop", NO_SYSV_IPC),
-            Call("semctl", NO_SYSV_IPC),
-            Call("msgget", NO_SYSV_IPC),
-            Call("msgsnd", NO_SYSV_IPC),
-            Call("msgrcv", NO_SYSV_IPC),
-            Call("msgctl", NO_SYSV_IPC),
             Call("mq_open", NO_MQUEUE),
             Call("mq_unlink", NO_MQUEUE),
             Call("mq_timedsend", NO_MQUEUE),

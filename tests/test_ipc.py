@@ -1,0 +1,63 @@
+"""System V IPC as its tools show it, and where objects outlive processes."""
+
+from __future__ import annotations
+
+from harness import Pair, require
+
+# What is listed depends on what else the host has: only the line of the object just made is looked at.
+TOOLS = r"""
+line() { ipcs "$1" | awk -v id="$2" '$2 == id { $1 = "key"; $2 = "id"; print }'; }
+detail() {
+    ipcs "$1" -i "$2" | sed 's/[A-Z][a-z][a-z] [A-Z].*/DATE/; s/[ms][hes][mgqi]*id=[0-9]*/id/; s/cpid=[0-9]*/cpid/'
+}
+for kind in m:-M:5000 s:-S:3 q:-Q:; do
+    option=-${kind%%:*}
+    make=${kind#*:}
+    id=$(ipcmk ${make%%:*} ${make#*:} -p 0640 | sed 's/.* //')
+    line $option $id
+    detail $option $id
+    ipcs $option -t | awk -v id="$id" '$1 == id { print $2, NF }'
+    ipcs $option -p | awk -v id="$id" '$1 == id { print $2, NF }'
+    ipcs $option -c | awk -v id="$id" '$1 == id { $1 = "id"; print }'
+    ipcrm $option $id
+    ipcrm $option $id 2>&1 | sed 's/[0-9][0-9]*/ID/'
+    line $option $id
+done
+ipcs -l
+ipcs -m -i 123456 2>&1
+for name in shmmax shmall shmmni sem msgmax msgmnb msgmni shm_next_id sem_next_id msg_next_id; do
+    echo $name $(cat /proc/sys/kernel/$name)
+done
+"""
+
+
+def test_ipcs_ipcmk_and_ipcrm(pair: Pair) -> None:
+    require("util-linux", "ipcs", "ipcmk", "ipcrm")
+    pair(["/bin/sh", "-c", TOOLS], status=0)
+
+
+PERL = r"""
+use IPC::SysV qw(IPC_PRIVATE IPC_CREAT IPC_RMID SETALL GETALL SEM_UNDO);
+my $shm = shmget(IPC_PRIVATE, 100, IPC_CREAT | 0600) // die "shmget: $!";
+my $sem = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600) // die "semget: $!";
+my $msg = msgget(IPC_PRIVATE, IPC_CREAT | 0600) // die "msgget: $!";
+semctl($sem, 0, SETALL, pack("s*", 0, 4)) // die "semctl: $!";
+if (!fork) {
+    semop($sem, pack("s3", 0, -1, SEM_UNDO)) or die "semop: $!";
+    shmread($shm, my $text, 0, 5) or die "shmread: $!";
+    msgsnd($msg, pack("l! a*", 3, "$text, world"), 0) or die "msgsnd: $!";
+    exit 0;
+}
+shmwrite($shm, "hello", 0, 5) or die "shmwrite: $!";
+semop($sem, pack("s3", 0, 1, 0)) or die "semop: $!";
+msgrcv($msg, my $got, 100, -5, 0) or die "msgrcv: $!";
+wait;
+semctl($sem, 0, GETALL, my $values) // die "semctl: $!";
+print join(" ", unpack("l! a*", $got), unpack("s*", $values)), "\n";
+shmctl($shm, IPC_RMID, 0), semctl($sem, 0, IPC_RMID, 0), msgctl($msg, IPC_RMID, 0);
+"""
+
+
+def test_perl_uses_all_three(pair: Pair) -> None:
+    require("perl", "perl")
+    pair(["/usr/bin/perl", "-e", PERL], status=0)
