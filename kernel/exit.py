@@ -98,6 +98,10 @@ def do_exit(task: Task) -> None:
         return
     if shared.group_exit is None:
         shared.group_exit = status  # synchronize_group_exit: the last thread's
+    if task.sid == task.tgid != 1 and (shared.tty is not None or shared.tty_old_pgrp):
+        from kernel.tty_jobctrl import disassociate_ctty
+
+        disassociate_ctty(shared.leader, on_exit=True)
     _process_end(shared)
 
 

@@ -24,6 +24,7 @@ from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.futex import FutexTable
 from kernel.runqueue import TICK_NS, RunQueue
 from kernel.sched import disarm
+from kernel.task import Interrupted, broken_off
 from kernel.timers import Timer, Timers
 from kernel.uts import Uts
 from kernel.vdso import Vdso
@@ -35,12 +36,16 @@ if TYPE_CHECKING:
     from kernel.pid import Pid
     from kernel.posix_clocks import HrClock
     from kernel.task import Task
+    from kernel.tty_jobctrl import TtyJobs
     from vfs.epoll import EpollUser
     from vfs.file import File
     from vfs.inotify import Watches
     from vfs.mount import MountTable
     from vfs.pages import FilePages
+    from vfs.pseudofs import PseudoNode
+    from vfs.pty import DevPts
     from vfs.tmpfs import TmpFs
+    from vfs.tty import Tty
     from vfs.unix import UnixNet
     from vfs.wait import WaitQueue
 
@@ -130,13 +135,15 @@ class Kernel:
         self.core_pattern = b"core"
         self.core_uses_pid = False
         self.halted: int | None = None  # the wait(2) status of the first process, once it has ended
-        self.terminal = 0  # st_rdev of the terminal lxrun was started on
-        self.foreground = 1  # the process group that has the terminal
+        self.host_tty: Tty | None = None  # the user's terminal, which controls the first process's session
         self.text_busy: dict[tuple[int, int], int] = {}
         self._shm: TmpFs | None = None
         self._vdso: Vdso | None = None
         self._unix: UnixNet | None = None
         self._ipc: IpcNamespace | None = None
+        self._jobs: TtyJobs | None = None
+        self._devpts: DevPts | None = None
+        self.pts_names: dict[bytes, Callable[[], PseudoNode]] = {}  # inherited terminals in /dev/pts
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
@@ -173,6 +180,9 @@ class Kernel:
             result = handler(task, *unpack(block, 8))
         except OSError as error:
             result = -linux_errno(error)
+        except Interrupted:
+            task.call = broken_off()
+            return None
         else:
             if result.__class__ is not int:
                 task.call = result
@@ -328,6 +338,27 @@ class Kernel:
             if task.mm.exe_file is not None:
                 found.add(task.mm.exe_file)
         return found
+
+    @property
+    def jobs(self) -> TtyJobs:
+        """Job control, as terminals are handed it."""
+        if self._jobs is None:
+            from kernel.tty_jobctrl import TtyJobs
+
+            self._jobs = TtyJobs(self)
+        return self._jobs
+
+    @property
+    def devpts(self) -> DevPts:
+        """All pseudo-terminals."""
+        if self._devpts is None:
+            from vfs.pty import DevPts
+
+            def owner() -> tuple[int, int]:
+                return self.current.cred.fsuid, self.current.cred.fsgid
+
+            self._devpts = DevPts(self.jobs, self.clock.realtime_ns, owner, self.pts_names)
+        return self._devpts
 
     @property
     def unix(self) -> UnixNet:

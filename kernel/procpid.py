@@ -67,13 +67,12 @@ def state(task: Task) -> str:
 
 
 def terminal(task: Task) -> tuple[int, int]:
-    """(tty_nr, tpgid): the terminal lxrun was started on, which is that of the first process's session, and the
-    process group in its foreground.  (0, -1) for any other session."""
-    kernel = task.kernel
-    if not kernel.terminal or task.sid != kernel.tasks[1].sid:
+    """(tty_nr, tpgid): the controlling terminal and the process group in its foreground, (0, -1) without one."""
+    tty = task.signals.shared.tty
+    if tty is None or not tty.rdev:
         return 0, -1
-    major, minor = procmaps.device_numbers(kernel.terminal)
-    return minor & 0xFF | major << 8 | (minor & ~0xFF) << 12, kernel.foreground
+    major, minor = procmaps.device_numbers(tty.rdev)
+    return minor & 0xFF | major << 8 | (minor & ~0xFF) << 12, tty.pgrp or -1
 
 
 def is_dead(task: Task) -> bool:

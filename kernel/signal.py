@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kernel.posix_cpu_timers import CpuTimer, CpuTimers
     from kernel.posix_timers import PosixTimer
     from kernel.task import Task
+    from vfs.tty import Tty
 
 SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE = 1, 2, 3, 4, 5, 6, 7, 8
 SIGKILL, SIGUSR1, SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT = 9, 10, 11, 12, 13, 14, 15, 16
@@ -137,7 +138,8 @@ class SignalStruct:
 
     __slots__ = (
         "child_changed", "child_subreaper", "children", "children_usage", "cpu_limit", "cpu_timers", "group_exit",
-        "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "threads", "usage",
+        "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "threads", "tty", "tty_old_pgrp",
+        "usage",
     )  # fmt: skip
 
     leader: Task
@@ -157,6 +159,8 @@ class SignalStruct:
         self.children: list[Task] = []  # of all threads; `Task.parent` says which
         self.child_changed = WaitQueue()  # wait_chldexit
         self.child_subreaper = False
+        self.tty: Tty | None = None  # the controlling terminal
+        self.tty_old_pgrp = 0  # the foreground group of the terminal that hung up
 
     def add(self, task: Task) -> None:
         """A thread begins; the first one leads."""
@@ -302,6 +306,7 @@ class SignalState:
         child = SignalState(hand)
         child.blocked = self.blocked
         child.altstack = AltStack(self.altstack.base, self.altstack.size, self.altstack.flags)
+        child.shared.tty = self.shared.tty
         return child
 
     def new_thread(self) -> SignalState:
@@ -408,7 +413,8 @@ def send_from_host(kernel: Kernel, signo: int) -> None:
     """A signal that lxrun was sent: the terminal's go to the processes in its foreground, others to the
     first process."""
     info = siginfo.from_host(signo)
-    targets = [task for task in kernel.tasks.values() if task.pgid == kernel.foreground and task.tid == task.tgid]
+    foreground = 1 if kernel.host_tty is None else kernel.host_tty.pgrp
+    targets = [task for task in kernel.tasks.values() if task.pgid == foreground and task.tid == task.tgid]
     if info.code != siginfo.SI_KERNEL or not targets:
         targets = [kernel.tasks[1]]
     for task in targets:

@@ -33,6 +33,11 @@ class Interrupted(Exception):
     as signal(7) lays down for each call."""
 
 
+async def broken_off() -> int:
+    """The rest of a call that a signal interrupted before it had to wait."""
+    raise Interrupted
+
+
 class FsContext:
     """struct fs_struct: where path walks start."""
 

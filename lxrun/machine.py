@@ -141,8 +141,9 @@ class Machine:
         kernel.mounts = MountTable(self.host_root, *host.described_mount(where))
         root = kernel.mounts.at(b"/")
         self.fs = FsContext(root, root, umask)
-        self.devices = DevFs(kernel.clock.realtime_ns, kernel.entropy.bytes, self.fresh_pages)
+        self.devices = DevFs(kernel.clock.realtime_ns, kernel.entropy.bytes, self.fresh_pages, kernel)
         kernel.mounts.add(self.devices.root, b"/dev", b"devtmpfs", b"devtmpfs")
+        self.mount_late(b"/dev/pts", b"devpts", lambda: kernel.devpts.root)
         self.mount_late(b"/dev/shm", b"tmpfs", self.make_shm)
         self.mount_late(b"/proc", b"proc", self.make_proc)
         self.mount_late(b"/sys", b"sysfs", self.make_sys)
@@ -253,14 +254,25 @@ class Machine:
         kernel.tasks[task.tid] = task
         kernel.current = task
         override_creds(task.cred)
+        self.take_terminal(task, descriptors)
         for fd in descriptors:
-            if not kernel.terminal and os.isatty(fd):
-                kernel.terminal = os.fstat(fd).st_rdev
             try:
                 files.install(inherited(fd, self.devices, self.inherited_file, owned=fd > 2), lowest=fd)
             except OSError:
                 pass  # beyond RLIMIT_NOFILE, or of a kind that cannot be handed on
         return task
+
+    def take_terminal(self, task: Task, descriptors: list[int]) -> None:
+        """The terminal that controls lxrun controls the first process's session."""
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+        except OSError:
+            return
+        from vfs.tty import Tty
+
+        device = next((os.fstat(fd).st_rdev for fd in descriptors if os.isatty(fd)), 0)
+        tty = self.kernel.host_tty = task.signals.shared.tty = Tty(device)
+        tty.session, tty.pgrp = task.sid, task.pgid
 
     def inherited_file(self, fd: int, flags: int, name: bytes) -> File:
         """A regular file that lxrun was started with: its position stays shared with whoever else has it."""
@@ -338,7 +350,7 @@ class Machine:
     def halt(self, *, keep_terminal: bool) -> None:
         """Store what mappings of files and the trace still hold, and put the terminal back: but not after
         a guest that left by itself, for what stty(1) sets is meant to stay."""
-        terminal = sys.modules.get("vfs.tty")
+        terminal = sys.modules.get("vfs.hosttty")
         if terminal is not None and not keep_terminal:
             terminal.restore()
         self.hostfs.cache.writeback()

@@ -80,6 +80,7 @@ def sys_setsid(t: Task) -> int:
         raise OSError(errno.EPERM, "already leads a group")
     for thread in t.signals.shared.threads:
         thread.sid = thread.pgid = t.tgid
+    t.signals.shared.tty = None
     return t.tgid
 
 

@@ -77,6 +77,13 @@ def socket_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
     return read_on(t, file, again)
 
 
+def terminal_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
+    """The same for a terminal, where VMIN and VTIME say how long to wait."""
+    from syscalls.tty import read_on
+
+    return read_on(t, file, again)
+
+
 def socket_write(t: Task, file: File, again: Callable[[int], Spans], done: int) -> Result:
     """The rest of a write to a socket that took `done` bytes so far."""
     from syscalls.message import write_on
@@ -172,6 +179,8 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
             return -errno.EAGAIN
         if file.sock is not None:
             return socket_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
+        if file.tty is not None:
+            return terminal_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
         return read_on(t, file, lambda: file.read(t.mm.buffer(buf, count, WRITE)))
     if not done:
         check_read(file, spans, None)
@@ -286,6 +295,8 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
             return -errno.EAGAIN
         if file.sock is not None:
             return socket_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
+        if file.tty is not None:
+            return terminal_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
         return read_on(t, file, lambda: file.read(t.mm.iovec(vec, count, WRITE)))
     if not done:
         check_read(file, spans, offset)

@@ -6,7 +6,7 @@ import errno
 import os
 import stat as stat_bits
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vfs.file import O_ACCMODE, O_NONBLOCK, File
 from vfs.node import Node, Stat
@@ -16,6 +16,8 @@ from vfs.wait import POLLIN, POLLRDNORM
 
 if TYPE_CHECKING:
     from vfs.pages import FilePages, Spans
+    from vfs.pty import DevPts
+    from vfs.tty import JobControl
 
 TMPFS_MAGIC = 0x01021994  # what statfs reports for devtmpfs
 DEVTMPFS_DEV = 6
@@ -202,28 +204,54 @@ class Terminal(PseudoNode):
         return self.behind.open(flags, name)
 
 
+class Terminals(Protocol):
+    """The kernel, as far as /dev is concerned with terminals.  `pts_names` are inherited ones in /dev/pts."""
+
+    pts_names: dict[bytes, Callable[[], PseudoNode]]
+
+    @property
+    def jobs(self) -> JobControl: ...
+
+    @property
+    def devpts(self) -> DevPts: ...
+
+
 class DevFs:
     """The /dev of one kernel.  `root` is its directory; `now` gives nanoseconds since the epoch,
-    `entropy` random bytes, `fresh_pages` the pages of a shared mapping of /dev/zero."""
+    `entropy` random bytes, `fresh_pages` the pages of a shared mapping of /dev/zero, `terminals` are the kernel's."""
 
     __slots__ = ("fs", "names", "pts_names", "root")
 
     def __init__(
-        self, now: Callable[[], int], entropy: Callable[[int], bytes], fresh_pages: Callable[[], FilePages]
+        self,
+        now: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        fresh_pages: Callable[[], FilePages],
+        terminals: Terminals,
     ) -> None:
-        self.pts_names: dict[bytes, PseudoNode | Callable[[], PseudoNode]] = {}
+        self.pts_names = terminals.pts_names
+
+        def ptmx() -> PseudoNode:
+            from vfs.pty import PtmxNode
+
+            return PtmxNode(lambda: terminals.devpts, 0o666)
+
+        def current_tty(node: Device, flags: int, name: bytes) -> File:
+            return open_current_tty(terminals, node, flags, name)
+
         self.names: dict[bytes, PseudoNode | Callable[[], PseudoNode]] = {
-            b"console": lambda: Device(5, 1, open_terminal, 0o600),
+            b"console": lambda: Device(5, 1, current_tty, 0o600),
             b"fd": lambda: DevLink(b"/proc/self/fd"),
             b"full": lambda: Device(1, 7, lambda node, flags, name: Full(node, flags, name, fresh_pages)),
             b"null": lambda: Device(1, 3, Null),
-            b"pts": lambda: TableDir(self.pts_names, 0o755),
+            b"ptmx": ptmx,
+            b"pts": lambda: TableDir({}, 0o755),
             b"random": lambda: Device(1, 8, lambda node, flags, name: BlockingRandom(node, flags, name, entropy)),
             b"shm": lambda: TableDir({}, 0o1777),
             b"stderr": lambda: DevLink(b"/proc/self/fd/2"),
             b"stdin": lambda: DevLink(b"/proc/self/fd/0"),
             b"stdout": lambda: DevLink(b"/proc/self/fd/1"),
-            b"tty": lambda: Device(5, 0, open_terminal),
+            b"tty": lambda: Device(5, 0, current_tty),
             b"urandom": lambda: Device(1, 9, lambda node, flags, name: Random(node, flags, name, entropy)),
             b"zero": lambda: Device(1, 5, lambda node, flags, name: Zero(node, flags, name, fresh_pages)),
         }
@@ -249,9 +277,18 @@ class DevFs:
             self.names[head] = lambda: Terminal(node)
 
 
-def open_terminal(node: Device, flags: int, name: bytes) -> File:
-    """tty(4): the terminal that controls lxrun controls the guest.  Raises OSError(ENXIO) without one."""
+def open_current_tty(terminals: Terminals, node: Node, flags: int, name: bytes) -> File:
+    """tty(4): the controlling terminal of the caller.  Raises OSError(ENXIO) without one."""
+    tty = terminals.jobs.controlling()
+    if tty is None:
+        raise OSError(errno.ENXIO, "no controlling terminal")
+    from vfs.pty import PtyEnd
+    from vfs.tty import TtyFile
+
+    flags &= O_ACCMODE | O_NONBLOCK
+    if isinstance(tty, PtyEnd):
+        return TtyFile(node, flags, name, tty)
     from vfs.stream import HostStream
 
     fd = os.open("/dev/tty", flags & O_ACCMODE | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    return HostStream(node, flags & (O_ACCMODE | O_NONBLOCK), name, fd, fd, True)
+    return HostStream(node, flags, name, fd, fd, True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vfs.epoll import EpItem
     from vfs.node import Mount, Node, StatLike
     from vfs.pages import FilePages, Spans
+    from vfs.pty import PtyEnd
     from vfs.sock import Sock
 
 # Open flags: the values of asm-generic/fcntl.h; an architecture that differs translates at the ABI.
@@ -46,6 +47,7 @@ class File:
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
     merges = True  # parts of a mapping of it may become one again
     sock: Sock | None = None  # what is behind a socket
+    tty: PtyEnd | None = None  # what is behind a terminal
 
     def __init__(self, node: Node, flags: int, name: bytes) -> None:
         self.node = node

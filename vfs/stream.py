@@ -114,9 +114,9 @@ class HostStream(File):
         return (HostQueue(self.fd, events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP) or POLLPRI),)
 
     def ioctl(self, task: Any, request: int, arg: int) -> int:
-        from vfs.tty import host_ioctl
+        from vfs.hosttty import host_ioctl
 
-        return host_ioctl(self.fd, task, request, arg)
+        return host_ioctl(self, task, request, arg)
 
     def release(self) -> None:
         if self.fd != self.given:

@@ -9,12 +9,23 @@ import termios
 from struct import Struct
 from typing import Any
 
-TCGETS, TCSETS, TCSETSW, TCSETSF = 0x5401, 0x5402, 0x5403, 0x5404
-TCSBRK, TCXONC, TCFLSH, TIOCOUTQ, TCSBRKP = 0x5409, 0x540A, 0x540B, 0x5411, 0x5425
-TIOCGWINSZ, TIOCSWINSZ, FIONREAD = 0x5413, 0x5414, 0x541B
+from vfs.termbits import (
+    FIONREAD,
+    TCFLSH,
+    TCGETS,
+    TCSBRK,
+    TCSBRKP,
+    TCSETS,
+    TCSETSF,
+    TCSETSW,
+    TCXONC,
+    TERMIOS,
+    TIOCGWINSZ,
+    TIOCOUTQ,
+    TIOCSWINSZ,
+    WINSIZE,
+)
 
-TERMIOS = Struct("<IIIIB19s")  # c_iflag, c_oflag, c_cflag, c_lflag, c_line, c_cc
-WINSIZE = Struct("<4H")
 NO_CHARACTER = b"\0"
 
 # asm-generic/termbits.h

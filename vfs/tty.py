@@ -1,197 +1,269 @@
-"""The user's terminal, bridged: what a guest asks of its terminal is asked of the host's.
+"""Terminals: Linux's ``struct tty_struct``, and the files through which they are used, ioctl_tty(2).
 
-Linux: ``struct tty_struct``, ioctl_tty(2).  All guest architectures have the numbers and layouts of
-asm-generic.  A Linux host with the same ones is given the guest's bytes as they are; any other host is
-asked through `termios` (vfs/termios_names.py translates).  Process groups do not map: while lxrun is in
-the terminal's foreground, so is the guest's process group.
+A `Tty` is what sessions and process groups know of a terminal, the user's own (vfs/hosttty.py) included.
+A `PtyEnd` is one with its input and output here (vfs/pty.py); `TtyFile` is a file opened on it.  Who may read
+and who is signalled is the kernel's to say: it hands in a `JobControl` (kernel/tty_jobctrl.py).
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
-import signal
-import sys
-import termios
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-TCGETS, TCSETS, TCSETSW, TCSETSF = 0x5401, 0x5402, 0x5403, 0x5404
-TCGETA, TCSETA, TCSETAW, TCSETAF = 0x5405, 0x5406, 0x5407, 0x5408
-TCSBRK, TCXONC, TCFLSH = 0x5409, 0x540A, 0x540B
-TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCGPGRP, TIOCSPGRP, TIOCOUTQ = 0x540C, 0x540D, 0x540E, 0x540F, 0x5410, 0x5411
-TIOCSTI, TIOCGWINSZ, TIOCSWINSZ, TIOCMGET, FIONREAD = 0x5412, 0x5413, 0x5414, 0x5415, 0x541B
-TIOCNOTTY, TIOCGETD, TCSBRKP, TIOCGSID = 0x5422, 0x5424, 0x5425, 0x5429
-TCGETS2, TCSETS2, TCSETSW2, TCSETSF2 = 0x802C542A, 0x402C542B, 0x402C542C, 0x402C542D
-TIOCGPTN, TIOCGDEV, TIOCGEXCL = 0x80045430, 0x80045432, 0x80045440
+from vfs.fasync import FasyncList
+from vfs.file import O_ACCMODE, O_ASYNC, O_NONBLOCK, O_WRONLY, File
+from vfs.pages import ShortSpans
+from vfs.termbits import (
+    FIONREAD,
+    TCFLSH,
+    TCGETA,
+    TCGETS,
+    TCGETS2,
+    TCSBRK,
+    TCSBRKP,
+    TCSETA,
+    TCSETAF,
+    TCSETAW,
+    TCSETS,
+    TCSETS2,
+    TCSETSF,
+    TCSETSF2,
+    TCSETSW,
+    TCSETSW2,
+    TCXONC,
+    TERMIO,
+    TERMIOS,
+    TERMIOS2,
+    TIOCCBRK,
+    TIOCEXCL,
+    TIOCGDEV,
+    TIOCGETD,
+    TIOCGEXCL,
+    TIOCGPGRP,
+    TIOCGSID,
+    TIOCGWINSZ,
+    TIOCNOTTY,
+    TIOCNXCL,
+    TIOCOUTQ,
+    TIOCSBRK,
+    TIOCSCTTY,
+    TIOCSETD,
+    TIOCSPGRP,
+    TIOCSTI,
+    TIOCSWINSZ,
+    TIOCVHANGUP,
+    WINSIZE,
+)
+from vfs.wait import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
 
-TERMIOS, TERMIO, TERMIOS2, WINSIZE = 36, 18, 44, 8  # sizes of the structures in guest memory
+if TYPE_CHECKING:
+    from vfs.node import Node
+    from vfs.pages import Spans
+    from vfs.pty import PtyEnd
 
-# Requests that pass through: the size of what the host stores, and of what it reads.
-FETCHES = {
-    TCGETS: TERMIOS,
-    TCGETA: TERMIO,
-    TCGETS2: TERMIOS2,
-    TIOCGWINSZ: WINSIZE,
-    TIOCOUTQ: 4,
-    TIOCMGET: 4,
-    FIONREAD: 4,
-    TIOCGETD: 4,
-    TIOCGPTN: 4,
-    TIOCGDEV: 4,
-    TIOCGEXCL: 4,
-}
-STORES = {
-    TCSETS: TERMIOS,
-    TCSETSW: TERMIOS,
-    TCSETSF: TERMIOS,
-    TCSETA: TERMIO,
-    TCSETAW: TERMIO,
-    TCSETAF: TERMIO,
-    TCSETS2: TERMIOS2,
-    TCSETSW2: TERMIOS2,
-    TCSETSF2: TERMIOS2,
-    TIOCSWINSZ: WINSIZE,
-}
-PLAIN = frozenset((TCSBRK, TCSBRKP, TCXONC, TCFLSH, TIOCEXCL, TIOCNXCL))  # a number or nothing as argument
-SIZES_ONLY = frozenset((TIOCSWINSZ,))  # changes that are not the terminal's modes
+SIGTTIN, SIGTTOU = 21, 22
+HUNG_UP = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM
+READING = ~(POLLOUT | POLLWRNORM)
 
-# Whatever `restore` must put back, by the terminal's device number: a descriptor of our own, and its modes.
-_found: dict[int, tuple[int, Any]] = {}
-
-
-def same_layout() -> bool:
-    """Whether the host's terminal requests are the guest's, bit for bit."""
-    machine = os.uname().machine if hasattr(os, "uname") else ""
-    odd = machine.startswith(("mips", "ppc", "sparc", "alpha", "parisc"))
-    return sys.platform == "linux" and not odd and os.environ.get("LXRUN_HOST") != "portable"
-
-
-def host_ioctl(fd: int, task: Any, request: int, arg: int) -> int:
-    """ioctl(2) on a stream of the host.  Raises OSError(ENOTTY) for what is no terminal."""
-    job = JOB_CONTROL.get(request)
-    if job is not None:
-        return job(fd, task, arg)
-    if request == TIOCSTI:
-        raise OSError(errno.EIO, "input cannot be faked")  # dev.tty.legacy_tiocsti = 0
-    fetch, store = FETCHES.get(request), STORES.get(request)
-    if fetch is None and store is None and request not in PLAIN:
-        raise OSError(errno.ENOTTY, "no such request")
-    if request != FIONREAD and not os.isatty(fd):
-        raise OSError(errno.ENOTTY, "not a terminal")
-    if store is not None and request not in SIZES_ONLY:
-        remember(fd)
-    if not same_layout():
-        from vfs import termios_names
-
-        return termios_names.ioctl(fd, task, request, arg)
-    if fetch is not None:
-        buffer = bytearray(fetch)
-        fcntl.ioctl(fd, request, buffer, True)
-        task.mm.write(arg, buffer)
-    elif store is not None:
-        data = task.mm.read(arg, store)
-        unstopped(task, lambda: fcntl.ioctl(fd, request, data))
-    else:
-        unstopped(task, lambda: fcntl.ioctl(fd, request, arg & 0x7FFF_FFFF))
-    return 0
+GETS = {TCGETS: TERMIOS, TCGETS2: TERMIOS2, TCGETA: TERMIO}
+# layout, whether unread input is dropped
+SETS = {
+    TCSETS: (TERMIOS, False), TCSETSW: (TERMIOS, False), TCSETSF: (TERMIOS, True),
+    TCSETS2: (TERMIOS2, False), TCSETSW2: (TERMIOS2, False), TCSETSF2: (TERMIOS2, True),
+    TCSETA: (TERMIO, False), TCSETAW: (TERMIO, False), TCSETAF: (TERMIO, True),
+}  # fmt: skip
+JOBS = frozenset((TIOCGPGRP, TIOCSPGRP, TIOCGSID, TIOCSCTTY, TIOCNOTTY))
 
 
-def remember(fd: int) -> None:
-    """Keep the modes as they are now, if this is the first change."""
-    device = os.fstat(fd).st_rdev
-    if device not in _found:
-        _found[device] = (os.dup(fd), termios.tcgetattr(fd))
+class Tty:
+    """struct tty_struct.  `session` is the session it controls, `pgrp` the process group in its foreground; 0:
+    none.  `rdev` is its device number."""
+
+    __slots__ = ("pgrp", "rdev", "session")
+
+    def __init__(self, rdev: int) -> None:
+        self.rdev = rdev
+        self.session = 0
+        self.pgrp = 0
 
 
-def restore() -> None:
-    """Put every terminal's modes back as they were before the guest's first change."""
-    for fd, modes in _found.values():
-        try:
-            quietly(partial(termios.tcsetattr, fd, termios.TCSADRAIN, modes))
-        except termios.error:
-            pass  # the terminal is gone
-        os.close(fd)
-    _found.clear()
+class JobControl(Protocol):
+    """Sessions and process groups, as a terminal sees them; the caller is the task that has the CPU."""
+
+    def controlling(self) -> Tty | None:
+        """get_current_tty."""
+
+    def check(self, tty: Tty, signo: int) -> None:
+        """tty_check_change: nothing for a caller in the foreground.  One in the background is sent SIGTTIN or
+        SIGTTOU and broken off, or gets OSError(EIO)."""
+
+    def signal(self, pgrp: int, signo: int) -> None:
+        """kill_pgrp, by the kernel."""
+
+    def opened(self, tty: Tty, flags: int) -> None:
+        """tty_open_proc_set_tty: a session leader without a terminal that opens one gets it."""
+
+    def hang_up(self, tty: Tty) -> None:
+        """tty_signal_session_leader: the terminal controls nobody any more, whom it did hears of it."""
+
+    def ioctl(self, task: Any, file: TtyFile, tty: Tty, request: int, arg: int) -> int:
+        """tty_jobctrl_ioctl: `JOBS`, on a file of `tty` or of its master."""
+
+    def privileged(self) -> bool:
+        """CAP_SYS_ADMIN."""
 
 
-def quietly(change: Callable[[], object]) -> None:
-    """Do something to the terminal that would stop a process in the background (SIGTTOU)."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-    try:
-        change()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class TtyFile(File):
+    """An open terminal.  After a hang-up nothing more comes or goes."""
+
+    __slots__ = ("hung_up", "tty")
+
+    tty: PtyEnd
+    completes = True
+    pollable = True
+
+    def __init__(self, node: Node, flags: int, name: bytes, tty: PtyEnd) -> None:
+        super().__init__(node, flags, name)
+        self.tty = tty
+        self.hung_up = False
+        tty.files.add(self)
+        tty.pair.users += 1
+
+    # Data
+
+    def read(self, spans: Spans) -> int:
+        """n_tty_read, if it need not wait: in raw mode for VMIN bytes or VTIME."""
+        if self.hung_up:
+            return 0
+        tty = self.tty
+        if tty.background():
+            tty.jobs.check(tty, SIGTTIN)
+        size = spans.size if type(spans) is ShortSpans else sum(map(len, spans))
+        if not size:
+            return 0
+        wanted = min(tty.minimum(), size)
+        if tty.available() < wanted and not (self.flags & O_NONBLOCK or tty.packet_status()):
+            tty.check_open(self)
+            raise BlockingIOError(errno.EAGAIN, "not enough input")
+        if not wanted and not tty.available() and not tty.pause_ns():
+            tty.check_open(self)
+            return 0
+        return self.take(spans)
+
+    def take(self, spans: Spans) -> int:
+        """What there is to read, however little.  Raises BlockingIOError if there is nothing."""
+        size = sum(map(len, spans))
+        if not self.tty.available() and not self.tty.packet_status():
+            self.tty.check_open(self)
+            if self.hung_up:
+                return 0
+            raise BlockingIOError(errno.EAGAIN, "no input")
+        return self.tty.take(spans, size) if size else 0
+
+    def write(self, spans: Spans) -> int:
+        """tty_write: as much as there is room for."""
+        if self.hung_up:
+            raise OSError(errno.EIO, "hung up")
+        tty = self.tty
+        tty.before_write()
+        done = 0
+        for span in spans:
+            at = 0
+            while at < len(span):
+                took = tty.write(bytes(span[at : at + tty.CHUNK]))
+                done += took
+                at += took
+                if not took:
+                    if not done:
+                        raise BlockingIOError(errno.EAGAIN, "no room")
+                    return done
+        return done
+
+    # Readiness
+
+    def poll(self) -> int:
+        return HUNG_UP if self.hung_up else self.tty.poll()
+
+    def queues(self, events: int) -> Sequence[WaitQueue]:
+        tty = self.tty
+        if not events & (POLLOUT | POLLWRNORM):
+            return (tty.read_wait,)
+        return (tty.read_wait, tty.write_wait) if events & READING else (tty.write_wait,)
+
+    def fasync(self, fd: int, on: bool) -> bool:
+        self.tty.fasync = self.tty.fasync or FasyncList()
+        self.tty.fasync.set(self, fd, on)
+        return True
+
+    # Requests
+
+    def ioctl(self, task: Any, request: int, arg: int) -> int:
+        """tty_ioctl."""
+        tty = self.tty
+        if self.hung_up:
+            raise OSError(errno.ENOTTY if request == TIOCSPGRP else errno.EIO, "hung up")
+        if request in JOBS:
+            return tty.jobs.ioctl(task, self, tty.slave, request, arg)
+        if request in GETS:
+            task.mm.write(arg, tty.slave.termios.pack(GETS[request]))
+        elif request in SETS:
+            layout, flush = SETS[request]
+            tty.jobs.check(tty.slave, SIGTTOU)
+            tty.slave.set_termios(tty.slave.termios.changed(layout, task.mm.read(arg, layout.size)), flush)
+        elif request == TIOCGWINSZ:
+            task.mm.write(arg, tty.slave.winsize)
+        elif request == TIOCSWINSZ:
+            tty.slave.resize(task.mm.read(arg, WINSIZE.size))
+        elif request == FIONREAD:
+            task.mm.put_u32(arg, tty.count_unread())
+        elif request == TIOCOUTQ:
+            task.mm.put_u32(arg, 0)  # what was written is at the other end already
+        elif request == TIOCGDEV:
+            device = tty.slave.rdev
+            task.mm.put_u32(arg, device & 0xFFFFFFFF)
+        elif request == TIOCGETD:
+            task.mm.put_u32(arg, 0)  # N_TTY
+        else:
+            return self._command(task, request, arg)
+        return 0
+
+    def _command(self, task: Any, request: int, arg: int) -> int:
+        tty = self.tty
+        if request in (TCSBRK, TCSBRKP, TIOCSBRK, TIOCCBRK):
+            tty.jobs.check(tty, SIGTTOU)  # nothing is ever left to send, and a break means nothing here
+        elif request == TCXONC:
+            tty.jobs.check(tty, SIGTTOU)
+            tty.flow(arg)
+        elif request == TCFLSH:
+            tty.jobs.check(tty, SIGTTOU)
+            tty.flush(arg)
+        elif request in (TIOCEXCL, TIOCNXCL):
+            tty.exclusive = request == TIOCEXCL
+        elif request == TIOCGEXCL:
+            task.mm.put_u32(arg, tty.exclusive)
+        elif request == TIOCSTI:
+            if not tty.jobs.privileged():  # dev.tty.legacy_tiocsti = 0
+                raise OSError(errno.EIO, "input cannot be faked")
+            tty.type_in(bytes(task.mm.read(arg, 1)))
+        elif request == TIOCSETD:
+            tty.jobs.check(tty, SIGTTOU)
+            if task.mm.u32(arg):
+                raise OSError(errno.EINVAL, "no such line discipline")
+        elif request == TIOCVHANGUP:
+            if not tty.jobs.privileged():
+                raise OSError(errno.EPERM, "not privileged")
+            tty.hang_up()
+        else:
+            return tty.driver_ioctl(task, request, arg)
+        return 0
+
+    def release(self) -> None:
+        if self.flags & O_ASYNC:
+            self.fasync(-1, False)
+        self.tty.close(self)
 
 
-def unstopped(task: Any, change: Callable[[], object]) -> None:
-    """Do something to the terminal for a guest: its own mask decides whether SIGTTOU stops it."""
-    if task.signals.blocked >> (signal.SIGTTOU - 1) & 1:
-        quietly(change)
-    else:
-        change()
-
-
-# Job control
-
-
-def host_group(fd: int) -> int:
-    """The terminal's foreground process group on the host.  Raises OSError(ENOTTY) if it is not ours."""
-    if not os.isatty(fd):
-        raise OSError(errno.ENOTTY, "not a terminal")
-    return os.tcgetpgrp(fd)
-
-
-def get_group(fd: int, task: Any, arg: int) -> int:
-    """TIOCGPGRP.  A group that is not the guest's has no number here: 0, as from another pid namespace."""
-    ours = host_group(fd) == os.getpgrp()
-    task.mm.put_u32(arg, task.kernel.foreground if ours else 0)
-    return 0
-
-
-def set_group(fd: int, task: Any, arg: int) -> int:
-    """TIOCSPGRP: any group of the guest's session means that lxrun takes the foreground."""
-    host_group(fd)
-    wanted = task.mm.u32(arg)
-    if wanted >> 31:
-        raise OSError(errno.EINVAL, "negative process group")
-    members = [other for other in task.kernel.tasks.values() if other.pgid == wanted]
-    if not members:
-        raise OSError(errno.ESRCH, "no such process group")
-    if members[0].sid != task.sid:
-        raise OSError(errno.EPERM, "a group of another session")
-    unstopped(task, lambda: os.tcsetpgrp(fd, os.getpgrp()))
-    task.kernel.foreground = wanted
-    return 0
-
-
-def get_session(fd: int, task: Any, arg: int) -> int:
-    """TIOCGSID."""
-    host_group(fd)
-    task.mm.put_u32(arg, task.sid)
-    return 0
-
-
-def take_terminal(fd: int, task: Any, arg: int) -> int:
-    """TIOCSCTTY: the terminal that controls lxrun controls the guest already; there is no other."""
-    host_group(fd)
-    if task.sid != task.tgid:
-        raise OSError(errno.EPERM, "not a session leader")
-    return 0
-
-
-def drop_terminal(fd: int, task: Any, arg: int) -> int:
-    """TIOCNOTTY: lxrun needs its terminal for the user's signals."""
-    host_group(fd)
-    raise OSError(errno.EPERM, "the terminal stays with the user")
-
-
-JOB_CONTROL: dict[int, Callable[[int, Any, int], int]] = {
-    TIOCGPGRP: get_group,
-    TIOCSPGRP: set_group,
-    TIOCGSID: get_session,
-    TIOCSCTTY: take_terminal,
-    TIOCNOTTY: drop_terminal,
-}
+def may_read(file: File) -> bool:
+    """Whether a file was opened for reading (FMODE_READ)."""
+    return file.flags & O_ACCMODE != O_WRONLY

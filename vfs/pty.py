@@ -1,0 +1,700 @@
+"""Pseudo-terminals: Linux's ``drivers/tty/pty.c`` and ``fs/devpts``, pty(7), ptmx(4).
+
+Opening /dev/ptmx makes a pair.  What is written to the master is typed at the slave, whose line discipline
+(vfs/n_tty.py) makes of it what is read there; what is written to the slave lies in the master's `queue`.
+Differs from Linux: one queue stands for the master's own discipline and the buffer in front of it, so how
+many bytes fit before a writer waits is only about the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import stat as stat_bits
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from vfs.devfs import makedev
+from vfs.fasync import POLL_IN, POLL_OUT, FasyncList
+from vfs.file import O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, File
+from vfs.n_tty import N_TTY_BUF_SIZE, NTty
+from vfs.node import Stat
+from vfs.pseudofs import PseudoDir, PseudoFs, PseudoNode
+from vfs.termbits import (
+    B38400,
+    CREAD,
+    CS8,
+    CSIZE,
+    ECHO,
+    ECHOCTL,
+    ECHOE,
+    ECHOK,
+    ECHOKE,
+    EXTPROC,
+    ICANON,
+    ICRNL,
+    IEXTEN,
+    ISIG,
+    IXON,
+    ONLCR,
+    OPOST,
+    PARENB,
+    TCIFLUSH,
+    TCIOFF,
+    TCIOFLUSH,
+    TCION,
+    TCOFLUSH,
+    TCOOFF,
+    TCOON,
+    TIOCGPKT,
+    TIOCGPTLCK,
+    TIOCGPTN,
+    TIOCGPTPEER,
+    TIOCPKT,
+    TIOCPKT_DATA,
+    TIOCPKT_DOSTOP,
+    TIOCPKT_FLUSHREAD,
+    TIOCPKT_FLUSHWRITE,
+    TIOCPKT_IOCTL,
+    TIOCPKT_NOSTOP,
+    TIOCPKT_START,
+    TIOCPKT_STOP,
+    TIOCSIG,
+    TIOCSPTLCK,
+    TOSTOP,
+    VSTART,
+    VSTOP,
+    Termios,
+)
+from vfs.tty import SIGTTOU, JobControl, Tty, TtyFile
+from vfs.wait import POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, WaitQueue
+
+if TYPE_CHECKING:
+    from vfs.node import Node
+    from vfs.pages import Spans
+
+DEVPTS_MAGIC = 0x1CD1
+DEVPTS_DEV = 0x19
+MAX_PTYS = 4096  # kernel.pty.max
+MASTER_MAJOR, SLAVE_MAJOR, PTMX = 128, 136, (5, 2)
+OUTPUT_LIMIT = 19456  # bytes of output nobody has read
+INPUT_LIMIT = 16384  # bytes typed that the line discipline has no room for
+UNTHROTTLE = 128  # a writer goes on when no more than that is left to read
+SIGINT, SIGQUIT, SIGTSTP, SIGWINCH = 2, 3, 20, 28
+STOP_CHARACTER, START_CHARACTER = 0o23, 0o21
+OPEN_FLAGS = O_ACCMODE | O_NONBLOCK
+PEER_FLAGS = O_ACCMODE | O_NONBLOCK | O_NOCTTY
+IN, OUT = POLLIN | POLLRDNORM, POLLOUT | POLLWRNORM
+
+
+class PtyEnd(Tty):
+    """What both ends of a pair have.  `files` are those opened on it, but for those hung up;
+    `other_closed` says that the other end has been open, and is not any more (TTY_OTHER_CLOSED)."""
+
+    __slots__ = (
+        "exclusive", "fasync", "files", "jobs", "other_closed", "pair", "read_wait", "stopped", "tco_stopped",
+        "write_wait",
+    )  # fmt: skip
+
+    CHUNK = 4096  # bytes that one `write` is given
+
+    def __init__(self, pair: Pty, rdev: int) -> None:
+        super().__init__(rdev)
+        self.pair = pair
+        self.jobs = pair.jobs
+        self.files: set[TtyFile] = set()
+        self.read_wait = WaitQueue()
+        self.write_wait = WaitQueue()
+        self.fasync: FasyncList | None = None
+        self.other_closed = False
+        self.stopped = False
+        self.tco_stopped = False
+        self.exclusive = False
+
+    @property
+    def slave(self) -> PtySlave:
+        """tty_pair_get_tty: the end with the modes and the size."""
+        return self.pair.slave
+
+    @property
+    def link(self) -> PtyEnd:
+        """The other end."""
+        raise NotImplementedError
+
+    # For the file
+
+    def background(self) -> bool:
+        """Whether job control has to be asked about the caller."""
+        return False
+
+    def before_write(self) -> None:
+        """TOSTOP, and an end that is gone."""
+
+    def minimum(self) -> int:
+        """Bytes a read waits for, 0: as long as `pause_ns`."""
+        return 1
+
+    def pause_ns(self) -> int:
+        """How long a read waits for the first byte or, with a minimum, for the next."""
+        return 0
+
+    def canonical(self) -> bool:
+        """Whether input is read by the line."""
+        return False
+
+    def available(self) -> int:
+        raise NotImplementedError
+
+    def count_unread(self) -> int:
+        raise NotImplementedError
+
+    def packet_status(self) -> int:
+        """What a master in packet mode is to be told."""
+        return 0
+
+    def take(self, spans: Spans, size: int) -> int:
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> int:
+        raise NotImplementedError
+
+    def room(self) -> int:
+        raise NotImplementedError
+
+    def type_in(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def flush(self, which: int) -> None:
+        raise NotImplementedError
+
+    def hang_up(self) -> None:
+        raise NotImplementedError
+
+    def closed(self) -> None:
+        """The last file is gone."""
+        raise NotImplementedError
+
+    def check_open(self, file: TtyFile) -> None:
+        """Raises OSError(EIO) where nothing can come any more."""
+        if self.other_closed:
+            raise OSError(errno.EIO, "the other end is closed")
+
+    def driver_ioctl(self, task: Any, request: int, arg: int) -> int:
+        raise OSError(errno.ENOTTY, "no such request")
+
+    def poll(self) -> int:
+        """n_tty_poll."""
+        events = 0
+        if self.readable():
+            events |= IN
+        if self.packet_status():
+            events |= POLLPRI | IN
+        if self.other_closed:
+            events |= POLLHUP
+        if self.room() > 0:
+            events |= OUT
+        return events
+
+    def readable(self) -> bool:
+        return self.available() > 0
+
+    def close(self, file: TtyFile) -> None:
+        if file in self.files:
+            self.files.remove(file)
+            if not self.files:
+                self.closed()
+        pair = self.pair
+        pair.users -= 1
+        if not pair.users:
+            del pair.devpts.pairs[pair.index]
+
+    # Flow of output
+
+    def start(self) -> None:
+        """start_tty."""
+        if self.stopped and not self.tco_stopped:
+            self.stopped = False
+            self.slave.tell_packet(TIOCPKT_START, TIOCPKT_STOP, self)
+            self.write_wakeup()
+
+    def stop(self) -> None:
+        """stop_tty."""
+        if not self.stopped:
+            self.stopped = True
+            self.slave.tell_packet(TIOCPKT_STOP, TIOCPKT_START, self)
+
+    def flow(self, what: int) -> None:
+        """TCXONC.  Raises OSError(EINVAL)."""
+        if what == TCOOFF:
+            if not self.tco_stopped:
+                self.tco_stopped = True
+                self.stop()
+        elif what == TCOON:
+            if self.tco_stopped:
+                self.tco_stopped = False
+                self.start()
+        elif what in (TCIOFF, TCION):
+            character = self.slave.termios.c_cc[VSTOP if what == TCIOFF else VSTART]
+            if self is not self.slave:
+                character = 0  # a master has no such characters
+            if character:
+                self.send_out(bytes((character,)))
+        else:
+            raise OSError(errno.EINVAL, "no such flow")
+
+    def send_out(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def write_wakeup(self) -> None:
+        """tty_wakeup: there is room again."""
+        if self.fasync is not None:
+            self.fasync.kill(POLL_OUT)
+        self.write_wait.wake(POLLOUT)
+
+    def input_ready(self) -> None:
+        if self.fasync is not None:
+            self.fasync.kill(POLL_IN)
+        self.read_wait.wake(IN)
+
+
+class PtyMaster(PtyEnd):
+    """The master: a queue of what was written to the slave."""
+
+    __slots__ = ("packet", "queue")
+
+    def __init__(self, pair: Pty, rdev: int) -> None:
+        super().__init__(pair, rdev)
+        self.queue = bytearray()
+        self.packet = False
+
+    @property
+    def link(self) -> PtyEnd:
+        return self.pair.slave
+
+    def available(self) -> int:
+        return len(self.queue)
+
+    def count_unread(self) -> int:
+        return len(self.queue)
+
+    def packet_status(self) -> int:
+        return self.slave.pktstatus if self.packet else 0
+
+    def take(self, spans: Spans, size: int) -> int:
+        head = b""
+        if self.packet:
+            status = self.slave.pktstatus
+            if status:
+                self.slave.pktstatus = 0
+                size = 1
+            head = bytes((status or TIOCPKT_DATA,))
+        queue = self.queue
+        taken = min(size - len(head), len(queue))
+        data = head + queue[:taken]
+        del queue[:taken]
+        at = 0
+        for span in spans:
+            part = data[at : at + len(span)]
+            span[: len(part)] = part
+            at += len(part)
+        if taken and len(queue) <= UNTHROTTLE:
+            self.slave.write_wakeup()
+        return len(data)
+
+    def room(self) -> int:
+        return 0 if self.stopped else INPUT_LIMIT - len(self.slave.typed)
+
+    def write(self, data: bytes) -> int:
+        room = self.room()
+        if room <= 0:
+            return 0
+        self.slave.type_in(data[:room])
+        return min(len(data), room)
+
+    def send_out(self, data: bytes) -> None:
+        self.slave.type_in(data)
+
+    def type_in(self, data: bytes) -> None:
+        """TIOCSTI, or output of the slave."""
+        self.queue += data
+        self.input_ready()
+
+    def flush(self, which: int) -> None:
+        if which not in (TCIFLUSH, TCOFLUSH, TCIOFLUSH):
+            raise OSError(errno.EINVAL, "no such queue")
+        if which != TCOFLUSH:
+            self.queue.clear()
+            self.slave.write_wakeup()
+        if which != TCIFLUSH:
+            self.slave.typed.clear()
+
+    def hang_up(self) -> None:
+        for file in self.files:
+            file.hung_up = True
+        self.files.clear()
+        self.closed()
+
+    def closed(self) -> None:
+        """pty_close: the slave's users hear of it, its name goes."""
+        self.pair.devpts.names.pop(b"%d" % self.pair.index, None)
+        slave = self.slave
+        slave.other_closed = True
+        self.other_closed = True
+        self.read_wait.wake()
+        self.write_wait.wake()
+        slave.read_wait.wake()
+        slave.write_wait.wake()
+        slave.hang_up()
+
+    def driver_ioctl(self, task: Any, request: int, arg: int) -> int:
+        """pty_unix98_ioctl."""
+        pair = self.pair
+        if request == TIOCSPTLCK:
+            pair.locked = bool(task.mm.u32(arg))
+        elif request == TIOCGPTLCK:
+            task.mm.put_u32(arg, pair.locked)
+        elif request == TIOCPKT:
+            on = bool(task.mm.u32(arg))
+            if on and not self.packet:
+                self.slave.pktstatus = 0
+            self.packet = on
+        elif request == TIOCGPKT:
+            task.mm.put_u32(arg, self.packet)
+        elif request == TIOCGPTN:
+            task.mm.put_u32(arg, pair.index)
+        elif request == TIOCSIG:
+            if arg not in (SIGINT, SIGQUIT, SIGTSTP):
+                raise OSError(errno.EINVAL, "not a terminal's signal")
+            self.jobs.signal(self.slave.pgrp, arg)
+        elif request == TIOCGPTPEER:
+            peer = pair.devpts.open_slave(pair.node, arg & PEER_FLAGS, b"/dev/pts/%d" % pair.index)
+            return int(task.files.install(peer, arg & O_CLOEXEC != 0))
+        else:
+            return super().driver_ioctl(task, request, arg)
+        return 0
+
+
+class PtySlave(PtyEnd):
+    """The slave, with the line discipline, the modes and the size.  `typed` is what the discipline has no
+    room for yet, `pktstatus` what a master in packet mode has not read yet."""
+
+    __slots__ = ("ldisc", "pktstatus", "typed", "winsize")
+
+    def __init__(self, pair: Pty, rdev: int) -> None:
+        super().__init__(pair, rdev)
+        self.winsize = bytes(8)
+        self.pktstatus = 0
+        self.typed = bytearray()
+        # tty_std_termios
+        local = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN
+        self.ldisc = NTty(self, Termios(ICRNL | IXON, OPOST | ONLCR, B38400 | CS8 | CREAD, local))
+
+    @property
+    def link(self) -> PtyEnd:
+        return self.pair.master
+
+    @property
+    def termios(self) -> Termios:
+        return self.ldisc.termios
+
+    def set_termios(self, new: Termios, flush: bool) -> None:
+        """tty_set_termios, pty_set_termios."""
+        if flush:
+            self.ldisc.flush_input()
+            self._push()
+        old = self.termios
+        new.c_cflag = new.c_cflag & ~(CSIZE | PARENB) | CS8 | CREAD
+        if self.pair.master.packet:
+            before, after = default_flow(old), default_flow(new)
+            if before != after:
+                on, off = (TIOCPKT_DOSTOP, TIOCPKT_NOSTOP) if after else (TIOCPKT_NOSTOP, TIOCPKT_DOSTOP)
+                self.pktstatus = self.pktstatus & ~off | on
+            if (old.c_lflag | new.c_lflag) & EXTPROC:
+                self.pktstatus |= TIOCPKT_IOCTL
+            if before != after or (old.c_lflag | new.c_lflag) & EXTPROC:
+                self.link.read_wait.wake()
+        self.ldisc.set_termios(new)
+        self.write_wait.wake()
+        self.read_wait.wake()
+
+    def resize(self, winsize: bytes) -> None:
+        """pty_resize."""
+        if winsize != self.winsize:
+            self.winsize = bytes(winsize)
+            self.jobs.signal(self.pgrp, SIGWINCH)
+
+    def tell_packet(self, on: int, off: int, end: PtyEnd) -> None:
+        """Something a master in packet mode is told."""
+        if end is self and self.pair.master.packet:
+            self.pktstatus = self.pktstatus & ~off | on
+            self.link.read_wait.wake(POLLIN)
+
+    # For the file
+
+    def background(self) -> bool:
+        return self.jobs.controlling() is self
+
+    def before_write(self) -> None:
+        if self.other_closed:
+            raise OSError(errno.EIO, "the master is closed")
+        if self.termios.c_lflag & TOSTOP:
+            self.jobs.check(self, SIGTTOU)
+
+    def canonical(self) -> bool:
+        return self.ldisc.canonical()
+
+    def minimum(self) -> int:
+        return 1 if self.ldisc.canonical() else self.ldisc.minimum()
+
+    def pause_ns(self) -> int:
+        return 0 if self.ldisc.canonical() else self.ldisc.pause_ns()
+
+    def available(self) -> int:
+        return self.ldisc.available()
+
+    def count_unread(self) -> int:
+        return self.ldisc.count()
+
+    def readable(self) -> bool:
+        """input_available_p, for poll."""
+        ldisc = self.ldisc
+        if ldisc.canonical() or ldisc.pause_ns():
+            return ldisc.available() > 0
+        return ldisc.available() >= (ldisc.minimum() or 1)
+
+    def take(self, spans: Spans, size: int) -> int:
+        count = self.ldisc.take(spans, size)
+        self._push()
+        if self.ldisc.available() <= UNTHROTTLE:
+            self.link.write_wakeup()
+        return count
+
+    def room(self) -> int:
+        return 0 if self.stopped else OUTPUT_LIMIT - len(self.pair.master.queue)
+
+    def write(self, data: bytes) -> int:
+        return self.ldisc.write(data)
+
+    def put(self, data: bytes) -> None:
+        if not self.other_closed:
+            self.pair.master.type_in(data)
+
+    def send_out(self, data: bytes) -> None:
+        self.put(data)
+
+    def signal(self, signo: int) -> None:
+        self.jobs.signal(self.pgrp, signo)
+
+    def type_in(self, data: bytes) -> None:
+        self.typed += data
+        self._push()
+
+    def _push(self) -> None:
+        """flush_to_ldisc."""
+        typed = self.typed
+        if typed:
+            del typed[: self.ldisc.receive(bytes(typed))]
+
+    def flush(self, which: int) -> None:
+        if which not in (TCIFLUSH, TCOFLUSH, TCIOFLUSH):
+            raise OSError(errno.EINVAL, "no such queue")
+        if which != TCOFLUSH:
+            self.typed.clear()
+            self.ldisc.flush_input()
+            self.link.write_wakeup()
+        if which != TCIFLUSH:
+            self.flush_output()
+
+    def flush_output(self) -> None:
+        """pty_flush_buffer: what has reached the master's own buffer stays."""
+        del self.pair.master.queue[N_TTY_BUF_SIZE - 1 :]
+        if self.pair.master.packet:
+            self.pktstatus |= TIOCPKT_FLUSHWRITE
+            self.link.read_wait.wake()
+
+    def input_flushed(self) -> None:
+        if self.pair.master.packet:
+            self.pktstatus |= TIOCPKT_FLUSHREAD
+            self.link.read_wait.wake()
+
+    def hang_up(self) -> None:
+        """tty_vhangup."""
+        hung = bool(self.files)
+        for file in self.files:
+            file.hung_up = True
+        self.files.clear()
+        self.jobs.hang_up(self)
+        self.typed.clear()
+        self.ldisc.flush_input()
+        self.ldisc.drop_echoes()
+        if hung:
+            self.closed()
+        self.write_wait.wake(POLLOUT)
+        self.read_wait.wake(POLLIN)
+
+    def closed(self) -> None:
+        """pty_close.  Modes, size and unread input stay for whoever opens it next."""
+        self.link.other_closed = True
+        self.read_wait.wake()
+        self.write_wait.wake()
+        self.link.read_wait.wake()
+        self.link.write_wait.wake()
+
+
+def default_flow(modes: Termios) -> bool:
+    """Whether output is stopped and started by ^S and ^Q."""
+    keys = modes.c_cc[VSTOP] == STOP_CHARACTER and modes.c_cc[VSTART] == START_CHARACTER
+    return bool(modes.c_iflag & IXON) and keys
+
+
+class Pty:
+    """A pair, under the number `index`.  `users` are its open files, those hung up included; until they are
+    gone the number is taken."""
+
+    __slots__ = ("devpts", "index", "jobs", "locked", "master", "node", "slave", "users")
+
+    def __init__(self, devpts: DevPts, index: int, node: PtsNode) -> None:
+        self.devpts = devpts
+        self.index = index
+        self.node = node
+        self.jobs = devpts.jobs
+        self.locked = True
+        self.users = 0
+        self.master = PtyMaster(self, makedev(MASTER_MAJOR, index))
+        self.slave = PtySlave(self, makedev(SLAVE_MAJOR, index))
+
+
+class PtsNode(PseudoNode):
+    """/dev/pts/N."""
+
+    __slots__ = ("gid", "pty", "times", "uid")
+
+    pty: Pty
+
+    def __init__(self, uid: int, gid: int, now_ns: int) -> None:
+        super().__init__(stat_bits.S_IFCHR | 0o600, lambda: (self.uid, self.gid))
+        self.uid = uid
+        self.gid = gid
+        self.times = (now_ns, now_ns, now_ns)
+
+    def attach(self, fs: PseudoFs, parent: PseudoDir) -> None:
+        self.fs = fs
+        self.parent = parent
+        self.ino = self.pty.index + 3
+
+    def stat(self) -> Stat:
+        atime, mtime, ctime = self.times
+        return Stat(
+            self.mode, self.ino, self.fs.dev, st_uid=self.uid, st_gid=self.gid, st_rdev=self.pty.slave.rdev,
+            st_blksize=1024, st_atime_ns=atime, st_mtime_ns=mtime, st_ctime_ns=ctime,
+        )  # fmt: skip
+
+    def chmod(self, mode: int) -> None:
+        self.mode = stat_bits.S_IFCHR | mode & 0o7777
+        self.times = (*self.times[:2], self.fs.now())
+
+    def chown(self, uid: int, gid: int) -> None:
+        self.uid = self.uid if uid in (-1, 0xFFFF_FFFF) else uid
+        self.gid = self.gid if gid in (-1, 0xFFFF_FFFF) else gid
+        self.times = (*self.times[:2], self.fs.now())
+
+    def utime(self, atime_ns: int | None, mtime_ns: int | None) -> None:
+        atime, mtime, _ = self.times
+        self.times = (
+            atime if atime_ns is None else atime_ns, mtime if mtime_ns is None else mtime_ns, self.fs.now(),
+        )  # fmt: skip
+
+    def open(self, flags: int, name: bytes) -> File:
+        return self.pty.devpts.open_slave(self, flags, name)
+
+
+class PtmxNode(PseudoNode):
+    """/dev/ptmx, and /dev/pts/ptmx, which by default nobody but the superuser may open."""
+
+    __slots__ = ("devpts",)
+
+    def __init__(self, devpts: Callable[[], DevPts], permissions: int) -> None:
+        super().__init__(stat_bits.S_IFCHR | permissions)
+        self.devpts = devpts
+
+    def stat(self) -> Stat:
+        found = super().stat()
+        found.st_rdev = makedev(*PTMX)
+        return found
+
+    def chmod(self, mode: int) -> None:
+        self.mode = stat_bits.S_IFCHR | mode & 0o7777
+
+    def open(self, flags: int, name: bytes) -> File:
+        return self.devpts().open_master(self, flags, name)
+
+
+class PtsDir(PseudoDir):
+    """/dev/pts.  `inherited` are terminals of the host that lxrun was started with, by name."""
+
+    __slots__ = ("devpts", "inherited")
+
+    def __init__(self, devpts: DevPts, inherited: dict[bytes, Callable[[], PseudoNode]]) -> None:
+        super().__init__(0o755)
+        self.devpts = devpts
+        self.inherited = inherited
+
+    def names(self) -> Iterable[bytes]:
+        return (*self.devpts.names, *self.inherited, b"ptmx")
+
+    def lookup(self, name: bytes) -> PseudoNode:
+        node = self.devpts.names.get(name)
+        return node if node is not None else super().lookup(name)
+
+    def make(self, name: bytes) -> PseudoNode | None:
+        if name == b"ptmx":
+            return PtmxNode(lambda: self.devpts, 0)
+        make = self.inherited.get(name)
+        return None if make is None else make()
+
+
+class DevPts:
+    """A devpts: its root directory, and the pairs by number.  `owner` gives the ids of whoever opens a master."""
+
+    __slots__ = ("fs", "inherited", "jobs", "names", "owner", "pairs", "root")
+
+    def __init__(
+        self,
+        jobs: JobControl,
+        now: Callable[[], int],
+        owner: Callable[[], tuple[int, int]],
+        inherited: dict[bytes, Callable[[], PseudoNode]],
+    ) -> None:
+        self.jobs = jobs
+        self.owner = owner
+        self.inherited = inherited
+        self.pairs: dict[int, Pty] = {}
+        self.names: dict[bytes, PtsNode] = {}
+        self.fs = PseudoFs(DEVPTS_MAGIC, DEVPTS_DEV, now)
+        self.root = self.fs.root(PtsDir(self, inherited))
+        self.root.lookup(b"ptmx")  # takes inode 2
+
+    def open_master(self, node: Node, flags: int, name: bytes) -> TtyFile:
+        """ptmx_open: a new pair.  Raises OSError(ENOSPC)."""
+        if len(self.pairs) >= MAX_PTYS:
+            raise OSError(errno.ENOSPC, "kernel.pty.max")
+        index = 0
+        while index in self.pairs or b"%d" % index in self.inherited:
+            index += 1
+        slave = PtsNode(*self.owner(), self.fs.now())
+        pair = self.pairs[index] = slave.pty = Pty(self, index, slave)
+        slave.attach(self.fs, self.root)
+        self.names[b"%d" % index] = slave
+        return TtyFile(node, flags & OPEN_FLAGS, name, pair.master)
+
+    def open_slave(self, node: PtsNode, flags: int, name: bytes) -> TtyFile:
+        """pty_open.  Raises OSError EIO (locked, or the master is closed), EBUSY (TIOCEXCL)."""
+        pair = node.pty
+        if pair.locked or not pair.master.files:
+            raise OSError(errno.EIO, "locked, or without a master")
+        if pair.slave.exclusive and not self.jobs.privileged():
+            raise OSError(errno.EBUSY, "in exclusive use")
+        file = TtyFile(node, flags & OPEN_FLAGS, name, pair.slave)
+        pair.master.other_closed = False
+        if not flags & O_NOCTTY:
+            self.jobs.opened(pair.slave, flags)
+        return file
