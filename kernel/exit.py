@@ -74,6 +74,10 @@ def do_exit(task: Task) -> None:
     if task.call is not None:
         task.call.close()
         task.call = task.waiting = None
+    if task.io_uring is not None:
+        from kernel.io_uring.cancel import cancel_task
+
+        cancel_task(task)
     for tracer in kernel.tracers:
         tracer.exit(task, status)
     mm_release(task)

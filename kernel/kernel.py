@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from vfs.tmpfs import TmpFs
     from vfs.tty import Tty
     from vfs.unix import UnixNet
-    from vfs.wait import WaitQueue
+    from vfs.wait import Waiter, WaitQueue
 
 THREAD_SIZE = 16 << 10  # bytes of a kernel stack
 EPOLL_ITEM_COST = 1024  # bytes of host memory
@@ -129,7 +129,7 @@ class Kernel:
         self.idle = True  # nobody has the CPU
         self.untimed_traps = _TIMED
         self.cpu_alarm: Timer | None = None  # when a timer of the processor time of the task on the CPU may be due
-        self.host_waiters: dict[Task, tuple[WaitQueue, ...]] = {}  # sleeping on host descriptors
+        self.host_waiters: dict[Waiter, tuple[WaitQueue, ...]] = {}  # to be woken by host descriptors
         self.last_pid = 1
         self.forks = 1  # since boot; the first process is one
         self.core_pattern = b"core"

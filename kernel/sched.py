@@ -23,6 +23,7 @@ from kernel import fault as memory
 from kernel import posix_cpu_timers, sigdeliver, siginfo, signal
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.task import NO_RESULT, Interrupted, Task
+from kernel.task_work import task_work_run
 from vfs.fscred import override_creds
 from vfs.wait import HostQueue
 
@@ -110,6 +111,8 @@ def _run(kernel: Kernel, task: Task) -> None:
         if task.stopped:
             _leave(kernel, task)
             return
+        if task.pending_work and task.task_works:
+            task_work_run(task)
         if task.call is not None:
             if not _advance(kernel, task):
                 return
@@ -226,7 +229,7 @@ def _arm(kernel: Kernel, task: Task) -> None:
     waiting = task.waiting
     assert waiting is not None
     task.timed_out = task.woken = False
-    if task.pending_work and _to_be_interrupted(task):
+    if task.pending_work and (task.task_works or _to_be_interrupted(task)):
         return
     _leave(kernel, task)
     wake = task.wake
@@ -236,7 +239,7 @@ def _arm(kernel: Kernel, task: Task) -> None:
     for queue in waiting.queues:
         queue.add(wake)
         if isinstance(queue, HostQueue):
-            kernel.host_waiters[task] = waiting.queues
+            kernel.host_waiters[wake] = waiting.queues
     if waiting.deadline is not None:
         task.alarm = kernel.timers.add(waiting.deadline, partial(_expire, task))
 
@@ -254,7 +257,7 @@ def disarm(task: Task) -> None:
         for queue in task.waiting.queues:
             queue.remove(task.wake)
             if isinstance(queue, HostQueue):
-                task.kernel.host_waiters.pop(task, None)
+                task.kernel.host_waiters.pop(task.wake, None)
     if task.alarm is not None:
         task.kernel.timers.cancel(task.alarm)
         task.alarm = None
@@ -307,9 +310,9 @@ def _poll_host(kernel: Kernel, timeout: int | None) -> None:
         watched = [*reading, wake_fd] if wake_fd >= 0 else reading
         got = select.select(watched, writing, [], None if timeout is None else timeout / 1e9)
         ready = {*got[0], *got[1]}
-    for task, queues in list(kernel.host_waiters.items()):
+    for wake, queues in list(kernel.host_waiters.items()):
         if any(isinstance(queue, HostQueue) and queue.fd in ready for queue in queues):
-            kernel.wake(task, 0)
+            wake(0)
 
 
 def _trap(kernel: Kernel, task: Task, vector: int) -> None:

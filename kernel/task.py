@@ -12,14 +12,18 @@ from kernel.rusage import Usage
 from vfs.wait import Waiter, WaitQueue
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from emu.engine import Context
     from kernel.files import FdTable
+    from kernel.io_uring.request import IoUringTask
     from kernel.kernel import Kernel
     from kernel.mm import AddressSpace
     from kernel.posix_cpu_timers import CpuTimers
     from kernel.rseq import Rseq
     from kernel.semundo import SemUndoList
     from kernel.signal import SignalState
+    from kernel.task_work import Work
     from kernel.timers import Timer
     from vfs.node import Path
 
@@ -112,8 +116,10 @@ class Task:
     syscall_work: int = 0  # what is to be done about its calls besides making them: flags of kernel/entry.py
     # The result of a call that is over but not yet in the register
     result: int | None = None
-    # True when something must be looked at before guest code goes on: a signal, a stop, an exit
+    # True when something must be looked at before guest code goes on: a signal, a stop, an exit, work
     pending_work: bool = False
+    task_works: deque[Work] | None = None  # see kernel/task_work.py
+    io_uring: IoUringTask | None = None
     exit_status: int | None = None  # wait(2) status, once this thread is to end
 
     def __init__(

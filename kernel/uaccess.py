@@ -117,6 +117,10 @@ class UserMemory:
 
         Raises EINVAL for too many or too long ones, EFAULT for an array that cannot be read.
         """
+        return self.vector(self.iovec_parts(address, count), access)
+
+    def iovec_parts(self, address: int, count: int) -> list[tuple[int, int]]:
+        """Addresses and sizes in a struct iovec array (import_iovec).  Raises as `iovec`."""
         if count > UIO_MAXIOV:
             raise OSError(errno.EINVAL, "too many buffers")
         if count == 0:
@@ -134,16 +138,24 @@ class UserMemory:
             total += size
             if size:
                 parts.append((base, size))
+        return parts
+
+    def vector(self, parts: list[tuple[int, int]], access: int) -> Spans:
+        """The buffers that `iovec_parts` found."""
         out: Spans = []
         for base, size in parts:
             try:
                 spans = self.spans(base, size, access)
             except OSError:
-                return ShortSpans(out, total)
+                return ShortSpans(out, sum(size for _, size in parts))
             out += spans
             if type(spans) is ShortSpans:
-                return ShortSpans(out, total)
+                return ShortSpans(out, sum(size for _, size in parts))
         return out
+
+    def frame_of(self, address: int, access: int) -> int:
+        """The frame of a page, which must allow `access`.  Raises OSError(EFAULT)."""
+        return self._entry(address & PAGE_MASK, access)
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes, or EFAULT."""

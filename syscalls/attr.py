@@ -15,6 +15,7 @@ from vfs.notify import IN_ACCESS, IN_ATTRIB, IN_MODIFY
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from vfs.file import File
     from vfs.node import Path
 
 _R_OK, _W_OK = 4, 2
@@ -206,7 +207,11 @@ def sys_ftruncate(t: Task, fd: UInt, size: Long) -> Result:
     """ftruncate(2)."""
     if size < 0:
         return -errno.EINVAL
-    file = t.files.get_io(fd)
+    return ftruncate(t, t.files.get_io(fd), size)
+
+
+def ftruncate(t: Task, file: File, size: int) -> int:
+    """do_ftruncate."""
     check_size(t, size, file.stat().st_size)
     file.truncate(size)
     if file.mount is not None and file.mount.watches is not None:

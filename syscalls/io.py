@@ -283,21 +283,9 @@ def sys_pwrite64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Res
 # Vectors
 
 
-def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, flags: int) -> Result:
-    """preadv2(2); `offset` None: at the file position."""
-    if file.flags & NOT_READABLE:
-        return -errno.EBADF
-    spans = t.mm.iovec(vec, count, WRITE)
-    try:
-        done = file.read(spans) if offset is None else file.pread(spans, offset)
-    except BlockingIOError:
-        if file.flags & O_NONBLOCK or flags & RWF_NOWAIT:
-            return -errno.EAGAIN
-        if file.sock is not None:
-            return socket_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
-        if file.tty is not None:
-            return terminal_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
-        return read_on(t, file, lambda: file.read(t.mm.iovec(vec, count, WRITE)))
+def read_once(t: Task, file: File, spans: Spans, offset: int | None) -> int:
+    """Read what is there, and account for it; `offset` None: at the file position.  Raises BlockingIOError."""
+    done = file.read(spans) if offset is None else file.pread(spans, offset)
     if not done:
         check_read(file, spans, offset)
     t.read_calls += 1
@@ -307,13 +295,18 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
     return done
 
 
-def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, flags: int) -> Result:
-    """pwritev2(2); `offset` None: at the file position."""
-    if file.flags + 1 & WRITE_BITS != WRITABLE:
-        return -errno.EBADF
-    spans = t.mm.iovec(vec, count, READ)
-    if not spans and type(spans) is not ShortSpans:
-        return 0  # not even an empty message
+def write_once(t: Task, file: File, spans: Spans, offset: int | None, flags: int) -> int:
+    """Write what there is room for, and account for it; `flags` are those of pwritev2(2).  Raises BlockingIOError."""
+    done = try_write(t, file, spans, offset, flags)
+    t.write_calls += 1
+    if not done and type(spans) is ShortSpans and not file.completes:
+        raise bad_address()
+    wrote(t, file, done, flags)
+    return done
+
+
+def try_write(t: Task, file: File, spans: Spans, offset: int | None, flags: int) -> int:
+    """`write_once` without its account."""
     own_flags = file.flags
     if flags & RWF_APPEND:
         file.set_flags(own_flags | O_APPEND)
@@ -322,11 +315,9 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     try:
         if file.seekable and t.rlimits[RLIMIT_FSIZE][0] != RLIM_INFINITY:
             spans = within_limit(t, file, spans, offset)
-        done = file.write(spans) if offset is None else file.pwrite(spans, offset)
+        return file.write(spans) if offset is None else file.pwrite(spans, offset)
     except BlockingIOError:
-        if own_flags & O_NONBLOCK or flags & RWF_NOWAIT:
-            return -errno.EAGAIN
-        done = 0
+        raise
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.EFBIG):
             raise broken_pipe(t, error, file) from None
@@ -334,20 +325,58 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     finally:
         if flags & (RWF_APPEND | RWF_NOAPPEND):
             file.set_flags(own_flags)
-    t.write_calls += 1
-    if not done and type(spans) is ShortSpans and not file.completes:
-        raise bad_address()
-    if file.completes and not (own_flags & O_NONBLOCK or flags & RWF_NOWAIT):
-        size = spans.size if type(spans) is ShortSpans else sum(map(len, spans))
-        if done < size and file.sock is not None:
-            return socket_write(t, file, lambda done: skip(t.mm.iovec(vec, count, READ), done), done)
-        if done < size:
-            return write_on(t, file, lambda done: skip(t.mm.iovec(vec, count, READ), done), size, done)
+
+
+def wrote(t: Task, file: File, done: int, flags: int) -> None:
+    """`done` bytes were written."""
     if done and flags & (RWF_DSYNC | RWF_SYNC):
         file.sync(not flags & RWF_SYNC)
     t.write_bytes += done
     if done and file.mount is not None and file.mount.watches is not None:
         file.mount.watches.on_file(file, IN_MODIFY)
+
+
+def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, flags: int) -> Result:
+    """preadv2(2); `offset` None: at the file position."""
+    if file.flags & NOT_READABLE:
+        return -errno.EBADF
+    spans = t.mm.iovec(vec, count, WRITE)
+    try:
+        return read_once(t, file, spans, offset)
+    except BlockingIOError:
+        if file.flags & O_NONBLOCK or flags & RWF_NOWAIT:
+            return -errno.EAGAIN
+        if file.sock is not None:
+            return socket_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
+        if file.tty is not None:
+            return terminal_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
+        return read_on(t, file, lambda: file.read(t.mm.iovec(vec, count, WRITE)))
+
+
+def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, flags: int) -> Result:
+    """pwritev2(2); `offset` None: at the file position."""
+    if file.flags + 1 & WRITE_BITS != WRITABLE:
+        return -errno.EBADF
+    spans = t.mm.iovec(vec, count, READ)
+    if not spans and type(spans) is not ShortSpans:
+        return 0  # not even an empty message
+    no_wait = file.flags & O_NONBLOCK or flags & RWF_NOWAIT
+    try:
+        done = try_write(t, file, spans, offset, flags)
+    except BlockingIOError:
+        if no_wait:
+            return -errno.EAGAIN
+        done = 0
+    t.write_calls += 1
+    if not done and type(spans) is ShortSpans and not file.completes:
+        raise bad_address()
+    if file.completes and not no_wait:
+        size = spans.size if type(spans) is ShortSpans else sum(map(len, spans))
+        if done < size and file.sock is not None:
+            return socket_write(t, file, lambda done: skip(t.mm.iovec(vec, count, READ), done), done)
+        if done < size:
+            return write_on(t, file, lambda done: skip(t.mm.iovec(vec, count, READ), done), size, done)
+    wrote(t, file, done, flags)
     return done
 
 
@@ -434,11 +463,14 @@ def sys_syncfs(t: Task, fd: UInt) -> Result:
 
 
 def sys_sync_file_range(t: Task, fd: UInt, offset: Long, size: Long, flags: UInt) -> Result:
-    """sync_file_range(2): stores the whole file."""
+    """sync_file_range(2)."""
+    return sync_file_range(t.files.get_io(fd), offset, size, flags)
+
+
+def sync_file_range(file: File, offset: int, size: int, flags: int) -> int:
+    """Stores the whole file."""
     if flags & ~SYNC_FILE_RANGE_FLAGS or offset < 0 or size < 0 or offset + size > OFFSET_MAX:
-        t.files.get_io(fd)
         return -errno.EINVAL
-    file = t.files.get_io(fd)
     if stat_bits.S_IFMT(file.stat().st_mode) not in STORED_KINDS:
         return -errno.ESPIPE
     if flags:
@@ -448,7 +480,11 @@ def sys_sync_file_range(t: Task, fd: UInt, offset: Long, size: Long, flags: UInt
 
 def sys_fallocate(t: Task, fd: UInt, mode: Int, offset: Long, size: Long) -> Result:
     """fallocate(2)."""
-    file = t.files.get_io(fd)
+    return fallocate(t, t.files.get_io(fd), mode, offset, size)
+
+
+def fallocate(t: Task, file: File, mode: int, offset: int, size: int) -> int:
+    """vfs_fallocate."""
     if offset < 0 or size <= 0:
         return -errno.EINVAL
     if not good_fallocate_mode(mode):
@@ -482,8 +518,12 @@ def good_fallocate_mode(mode: int) -> bool:
 
 
 def sys_fadvise64(t: Task, fd: UInt, offset: Long, size: Long, advice: Int) -> Result:
-    """posix_fadvise(2): taken as what it is, advice."""
-    file = t.files.get_io(fd)
+    """posix_fadvise(2)."""
+    return fadvise(t.files.get_io(fd), size, advice)
+
+
+def fadvise(file: File, size: int, advice: int) -> int:
+    """vfs_fadvise: taken as what it is, advice."""
     if stat_bits.S_ISFIFO(file.stat().st_mode):
         return -errno.ESPIPE
     if size < 0 or not 0 <= advice <= POSIX_FADV_NOREUSE:

@@ -88,6 +88,7 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
             raise OSError(errno.EINVAL, "files do not grow downwards")
         if shared:
             may &= ~file.write_sealed(prot)
+        file.check_map(offset, page_up(length))
     mm = t.mm
     if flags & MAP_32BIT and not flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) and not addr:
         addr = mm.gap(page_up(length), below=_LOW_TOP)

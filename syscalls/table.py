@@ -156,7 +156,15 @@ TABLE: Final[tuple[Family, ...]] = (
                 Call(f"io_{name}", NO_AIO)
                 for name in ("setup", "destroy", "getevents", "pgetevents", "submit", "cancel")
             ),
-            *(Call(f"io_uring_{name}", NO_AIO) for name in ("setup", "enter", "register")),
+        ),
+    ),
+    Family(
+        "io_uring",
+        "io_uring",
+        (
+            Call("io_uring_setup", PARTIAL("no IORING_SETUP_SQPOLL: EINVAL")),
+            Call("io_uring_enter", FULL),
+            Call("io_uring_register", FULL),
         ),
     ),
     Family(

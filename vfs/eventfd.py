@@ -65,6 +65,11 @@ class EventFd(File):
         self.changed.wake(POLLIN)
         return 8
 
+    def signal(self, count: int) -> None:
+        """eventfd_signal: the kernel adds to the counter, which stops at its maximum."""
+        self.count = min(self.count + count, COUNT_MAX)
+        self.changed.wake(POLLIN)
+
     def seek(self, offset: int, whence: int) -> int:
         return 0  # noop_llseek: no error, no effect
 

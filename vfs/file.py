@@ -155,6 +155,9 @@ class File:
         """A mapping of the file is gone."""
         self.put()
 
+    def check_map(self, offset: int, size: int) -> None:
+        """Raises OSError if these bytes of it cannot be mapped."""
+
     # The end
 
     def put(self) -> None:

@@ -1,0 +1,91 @@
+"""IORING_OP_POLL_ADD and POLL_REMOVE."""
+
+from __future__ import annotations
+
+import errno
+
+from kernel.io_uring.request import Issue, Request, Result
+from kernel.io_uring.uapi import IORING_CQE_F_MORE, IORING_OP_POLL_ADD, IOSQE_CQE_SKIP_SUCCESS
+from syscalls.io_uring.sync import unused
+from vfs.wait import POLLERR, POLLHUP, POLLNVAL, POLLRDHUP
+
+(
+    IORING_POLL_ADD_MULTI, IORING_POLL_UPDATE_EVENTS, IORING_POLL_UPDATE_USER_DATA, IORING_POLL_ADD_LEVEL,
+) = (1 << bit for bit in range(4))  # fmt: skip
+ALWAYS = POLLERR | POLLHUP | POLLNVAL | POLLRDHUP  # IO_POLL_UNMASK
+EVENTS = 0xFFFF
+
+
+def prep_poll_add(request: Request) -> Issue:
+    sqe = request.sqe
+    unused(sqe.buf_index, sqe.off, sqe.addr, sqe.len & ~IORING_POLL_ADD_MULTI)
+    multishot = sqe.len & IORING_POLL_ADD_MULTI
+    unused(multishot and sqe.flags & IOSQE_CQE_SKIP_SUCCESS)
+    request.poll_mask = sqe.op_flags & EVENTS | ALWAYS
+    return poll_multishot if multishot else poll_once
+
+
+def poll_once(request: Request) -> Result:
+    assert request.file is not None
+    return request.file.poll() & request.poll_mask or poll_on(request)
+
+
+async def poll_on(request: Request) -> int:
+    file = request.file
+    assert file is not None
+    while True:
+        await request.task.wait(*file.queues(request.poll_mask))
+        ready = file.poll() & request.poll_mask
+        if ready:
+            return ready
+
+
+async def poll_multishot(request: Request) -> int:
+    """A completion each time something happens (IORING_POLL_ADD_MULTI)."""
+    file = request.file
+    assert file is not None
+    while True:
+        ready = file.poll() & request.poll_mask
+        if ready:
+            if not request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE):
+                return ready
+            request.ring.commit()
+        await request.task.wait(*file.queues(request.poll_mask))
+
+
+def prep_poll_remove(request: Request) -> Issue:
+    sqe = request.sqe
+    flags = sqe.len
+    unused(sqe.buf_index, sqe.splice_fd_in, flags == IORING_POLL_ADD_MULTI)
+    unused(flags & ~(IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA | IORING_POLL_ADD_MULTI))
+    unused(not flags & IORING_POLL_UPDATE_USER_DATA and sqe.off)
+    unused(not flags & IORING_POLL_UPDATE_EVENTS and sqe.op_flags)
+    return remove
+
+
+def remove(request: Request) -> int:
+    """io_poll_remove: end a poll, or change what it waits for."""
+    sqe = request.sqe
+    for found in request.ring.requests:
+        if found.opcode == IORING_OP_POLL_ADD and found.user_data == sqe.addr and found.waiting is not None:
+            break
+    else:
+        raise OSError(errno.ENOENT, "no such poll")
+    if not sqe.len & (IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA):
+        found.cancel()
+        return 0
+    if sqe.len & IORING_POLL_UPDATE_EVENTS:
+        found.poll_mask = sqe.op_flags & EVENTS | ALWAYS
+    if sqe.len & IORING_POLL_UPDATE_USER_DATA:
+        found.user_data = sqe.off
+    if found.sqe.len & IORING_POLL_ADD_MULTI:
+        found.restart(poll_multishot(found))
+        return 0
+    assert found.file is not None
+    ready = found.file.poll() & found.poll_mask
+    if ready:
+        found.disarm()
+        found.complete(ready)
+    else:
+        found.restart(poll_on(found))
+    return 0
