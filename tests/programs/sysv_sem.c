@@ -336,9 +336,8 @@ static int shares(void *arg)
 static void share_and_exit(void)
 {
     static char stack[65536] __attribute__((aligned(16)));
-    pid_t pid = clone(shares, stack + sizeof stack, CLONE_SYSVSEM | SIGCHLD, NULL);
     OP({2, -1, SEM_UNDO});
-    reap(pid);
+    reap(clone(shares, stack + sizeof stack, CLONE_SYSVSEM | SIGCHLD, NULL));
     values("its half of a list is not taken back");
     fflush(stdout);
 }
@@ -462,8 +461,9 @@ static void endings(void)
     b = start('q', removed_zero);
     until(1, GETZCNT, 1);
     values("before removal");
-    SHOW(semctl(id, 0, IPC_RMID));
+    int result = semctl(id, 0, IPC_RMID);
     reap(a), reap(b);
+    NOTE("removed: %d", result);
     told(), told();
     SHOW(semctl(id, 0, IPC_RMID));
     SHOW(OP({0, 1, 0}));
