@@ -95,6 +95,9 @@ class Cpu(Protocol):
     def read_saved(self, context: Context, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
         """The same, or a whole set, of registers that `save` has put away."""
 
+    def write_saved(self, context: Context, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
+        """Set registers that `save` has put away."""
+
     def write(self, values: dict[str, int]) -> None:
         """Set general registers by name."""
 

@@ -532,6 +532,13 @@ class UnicornCpu:
         self._check(read(context.address, batch.ids, batch.slots, batch.length), "reading saved registers")
         return batch.layout.unpack(batch.memory)
 
+    def write_saved(self, context: object, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
+        assert isinstance(context, _Context)
+        batch = self._batches.get(registers) or self._prepare(registers)
+        batch.layout.pack_into(batch.memory, 0, *values)
+        write = self._lib.uc_context_reg_write_batch
+        self._check(write(context.address, batch.ids, batch.slots, batch.length), "writing saved registers")
+
     def write_set(self, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
         batch = self._batches.get(registers) or self._prepare(registers)
         batch.layout.pack_into(batch.memory, 0, *values)

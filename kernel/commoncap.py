@@ -11,7 +11,7 @@ import errno
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel.cred import CAP_SETUID, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
+from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
 from vfs import host
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def bprm_creds(t: Task, node: Node) -> ExecCreds:
     effective = _permit(new, found, old)
     changed = new.euid != old.uid or new.egid != old.gid
     gained = bool(new.cap_permitted & ~old.cap_permitted)
-    if (changed or gained) and (t.no_new_privs or _shares_fs(t)):
+    if (changed or gained) and (t.no_new_privs or _shares_fs(t) or _is_traced(t)):
         if t.no_new_privs or not old.capable(CAP_SETUID):
             new.euid, new.egid = new.uid, new.gid
         new.cap_permitted &= old.cap_permitted
@@ -101,6 +101,14 @@ def _permit(new: Credentials, found: FileCaps | None, old: Credentials) -> bool:
 def _shares_fs(t: Task) -> bool:
     """LSM_UNSAFE_SHARE: another process can change where this one's paths start."""
     return any(other.fs is t.fs and other.tgid != t.tgid and not other.zombie for other in t.kernel.tasks.values())
+
+
+def _is_traced(t: Task) -> bool:
+    """LSM_UNSAFE_PTRACE: somebody who may not do everything could make the new program do it."""
+    if t.ptrace is None:
+        return False
+    tracer = t.ptrace.tracer
+    return tracer is None or not tracer.cred.capable(CAP_SYS_PTRACE)
 
 
 def file_caps(node: Node) -> FileCaps | None:

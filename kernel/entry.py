@@ -15,11 +15,17 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from kernel import sigdeliver
+from kernel.errnos import LINUX_ERRNO, linux_errno
+from kernel.task import NO_RESULT, NOT_A_CALL, Interrupted
+
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
     from kernel.task import Task
 
-SECCOMP = 1
+SECCOMP, TRACE, STEP = 1, 2, 4
+"""Of `Task.syscall_work`: filters; a tracer that is shown each call; one that steps, and stops behind it."""
+AFTER = TRACE | STEP
 
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -27,8 +33,12 @@ _WORD = 0xFFFF_FFFF_FFFF_FFFF
 def syscall(kernel: Kernel) -> int | None:
     """The trap, for a task with work: see `Kernel.syscall`, which serves the call if nobody objects."""
     task = kernel.current
-    assert kernel.secure_computing is not None
-    answer = kernel.secure_computing(task)
+    if task.syscall_work & ~SECCOMP:
+        kernel.trace_enter(task)
+        kernel.arch.enter_call(kernel.cpu, step=bool(task.syscall_work & STEP))
+        task.call = _trace(task)
+        return None
+    answer = _secure(task)
     if answer is None:
         return kernel.syscall()
     kernel.trace_enter(task)
@@ -39,6 +49,11 @@ def syscall(kernel: Kernel) -> int | None:
     return None
 
 
+def _secure(task: Task) -> Any:
+    assert task.kernel.secure_computing is not None
+    return task.kernel.secure_computing(task)
+
+
 async def _given(answer: int) -> int:
     return answer
 
@@ -47,6 +62,58 @@ async def _serve(task: Task, answer: Coroutine[Any, Any, int | None]) -> int:
     """A call that takes longer to decide about."""
     result = await answer
     return await make(task) if result is None else result
+
+
+async def _trace(task: Task) -> int:
+    """A call with a stop before it, where the tracer may make another of it, and one after it (do_syscall_64)."""
+    from kernel import ptrace
+
+    kernel = task.kernel
+    if task.syscall_work & TRACE:
+        await ptrace.report_syscall(task, ptrace.SYSCALL_ENTRY)
+    if ptrace.is_killed(task):
+        return NOT_A_CALL
+    result: int = NO_RESULT
+    answer: Any = None
+    try:
+        if task.syscall_work & SECCOMP:
+            load(task)
+            answer = _secure(task)
+            if answer is not None and answer.__class__ is not int:
+                answer = await answer
+        if answer is not None:
+            result = answer
+        elif task.call_number & 0xFFFF_FFFF != 0xFFFF_FFFF:
+            result = await make(task)
+        if result < 0 and LINUX_ERRNO is not None and result > NO_RESULT:
+            result = -LINUX_ERRNO.get(-result, 5)
+    except OSError as error:
+        result = -linux_errno(error)
+    except Interrupted as broken:
+        broken.__traceback__ = None
+        result = sigdeliver.interrupt(task)
+    if result > NO_RESULT:
+        kernel.cpu.set_result(result)
+    if task.signals.returning:
+        task.signals.returning = False
+        sigdeliver.sigreturn(task)
+    if task.exit_status is None:
+        await leave(task)
+        if kernel.tracers:
+            value = kernel.cpu.read((kernel.arch.RESULT,))[0]
+            kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
+    return NOT_A_CALL
+
+
+async def leave(task: Task) -> int:
+    """What there is to do after a call (syscall_exit_work): of one, too, that began before there was."""
+    from kernel import ptrace
+
+    if task.syscall_work & STEP:
+        ptrace.report_step(task)
+    elif task.syscall_work & TRACE:
+        await ptrace.report_syscall(task, ptrace.SYSCALL_EXIT)
+    return NOT_A_CALL
 
 
 async def make(task: Task) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel import hostsignals, siginfo, signal
 from kernel.pid import detach_pid, notify_pidfd
 from kernel.rusage import CLOCK_TICK_NS, leave_memory, usage, waited_for
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from kernel.signal import SignalStruct
     from kernel.task import Task
 
@@ -19,6 +21,13 @@ WNOTHREAD, WALL, WCLONE = 0x2000_0000, 0x4000_0000, 0x8000_0000
 CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED = range(1, 7)
 CONTINUED_STATUS = 0xFFFF
 WCOREDUMP = 0x80
+
+
+def ptrace() -> ModuleType:
+    """The tracing of tasks, which most kernels never do."""
+    from kernel import ptrace
+
+    return ptrace
 
 
 def mm_release(task: Task) -> None:
@@ -93,10 +102,14 @@ def do_exit(task: Task) -> None:
     task.context = None
     shared = task.signals.shared
     shared.live -= 1
+    if task.ptraced:
+        from kernel.ptrace import exit_tracer
+
+        exit_tracer(task)
     _reparent(task)
     if task is not shared.leader:
         shared.threads.remove(task)
-        detach_pid(task)
+        _thread_end(task, status)
     if shared.live:
         signal.retarget_shared_pending(task, shared.pending.mask)
         return
@@ -109,6 +122,31 @@ def do_exit(task: Task) -> None:
     _process_end(shared)
 
 
+def _thread_end(task: Task, status: int) -> None:
+    """A thread that is not the leader has ended: its number is free again, once its tracer has seen it."""
+    if not _left_to_tracer(task, status):
+        detach_pid(task)
+
+
+def _left_to_tracer(task: Task, status: int) -> bool:
+    """Tell who traces a task that it has ended: False if it is to be forgotten, for its tracer does not care."""
+    if task.ptrace is None:
+        return False
+    tracer = task.ptrace.tracer
+    if tracer is not None and _keeps_zombies(tracer):
+        tracer.signals.shared.child_changed.wake()
+        _send_sigchld(tracer, task, signal.SIGCHLD, *exit_code(status))
+        return True
+    ptrace().unlink(task)
+    return False
+
+
+def _keeps_zombies(parent: Task) -> bool:
+    """Whether a parent, or tracer, has not said that it does not care how its children end."""
+    action = parent.signals.actions[signal.SIGCHLD]
+    return action.handler != signal.SIG_IGN and not action.flags & signal.SA_NOCLDWAIT
+
+
 def _process_end(shared: SignalStruct) -> None:
     """The last thread of a process has ended (exit_notify)."""
     leader = shared.leader
@@ -117,17 +155,21 @@ def _process_end(shared: SignalStruct) -> None:
     for posix_timer in shared.posix_timers.values():
         posix_timer.stop()
     status = process_status(leader)
-    parent = leader.parent
     notify_pidfd(leader)
     if leader.tgid == 1:
         leader.kernel.halted = status
+    if leader.ptrace is None or not ptrace().reparented(leader) or not _left_to_tracer(leader, status):
+        notify_parent(leader)
+
+
+def notify_parent(leader: Task) -> None:
+    """do_notify_parent, and forget the process if its parent does not want to know."""
+    status = process_status(leader)
+    parent = leader.parent
     if parent is None:
         detach_pid(leader)
         return
-    action = parent.signals.actions[signal.SIGCHLD]
-    unwanted = leader.exit_signal == signal.SIGCHLD and (
-        action.handler == signal.SIG_IGN or bool(action.flags & signal.SA_NOCLDWAIT)
-    )
+    unwanted = leader.exit_signal == signal.SIGCHLD and not _keeps_zombies(parent)
     parent.signals.shared.child_changed.wake()  # before the signal, so that a wait(2) in progress finds the child
     if leader.exit_signal:
         _notify(leader, leader.exit_signal, *exit_code(status))
@@ -149,6 +191,8 @@ def de_thread(task: Task) -> None:
     leader = shared.leader
     if leader is task:
         return
+    if leader.ptrace is not None:
+        ptrace().unlink(leader)
     detach_pid(task)
     task.tid = task.tgid
     task.kernel.tasks[task.tid] = task
@@ -170,12 +214,23 @@ def exit_code(status: int) -> tuple[int, int]:
 
 def _notify(task: Task, signo: int, code: int, value: int) -> None:
     assert task.parent is not None
-    silent = bool(task.parent.signals.actions[signo].flags & signal.SA_NOCLDSTOP)
-    if silent and signo == signal.SIGCHLD and code in (CLD_STOPPED, CLD_CONTINUED):
+    _send_sigchld(task.parent, task, signo, code, value)
+
+
+def _send_sigchld(parent: Task, task: Task, signo: int, code: int, value: int) -> None:
+    """SIGCHLD, or what a child was made with, to the parent or tracer of `task`."""
+    silent = bool(parent.signals.actions[signo].flags & signal.SA_NOCLDSTOP)
+    if silent and signo == signal.SIGCHLD and code in (CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED):
         return
     own = usage(task)
     user, system = own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS
-    signal.send(task.parent, siginfo.child(code, task.tgid, task.cred.uid, value, user, system))
+    signal.send(parent, siginfo.child(code, task.tid, task.cred.uid, value, user, system, signo))
+
+
+def notify_tracer(task: Task, tracer: Task, code: int, signo: int) -> None:
+    """do_notify_parent_cldstop, to who traces a task that stops."""
+    _send_sigchld(tracer, task, signal.SIGCHLD, code, signo)
+    tracer.signals.shared.child_changed.wake()
 
 
 def notify_stopped(task: Task, signo: int) -> None:
@@ -244,6 +299,8 @@ def find_new_reaper(task: Task) -> Task | None:
 def reap(task: Task) -> None:
     """release_task: the zombie's number is free again."""
     parent = task.parent
+    if task.ptrace is not None:
+        ptrace().unlink(task)
     if parent is not None:
         parent.signals.shared.children.remove(task)
     detach_pid(task)
@@ -258,31 +315,79 @@ def _own_first(t: Task) -> list[Task]:
     return sorted(shared.children, key=lambda child: order[id(child.parent)])
 
 
-async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> tuple[Task, int] | None:
-    """do_wait: a child that `wanted` accepts and whose state changed as `options` ask, with its status;
-    None with WNOHANG.  Raises OSError(ECHILD), Interrupted."""
+class Waited(NamedTuple):
+    """A child, or a task that the caller traces, whose state changed: its status, and whether it is stopped for its
+    tracer."""
+
+    task: Task
+    status: int
+    trapped: bool = False
+
+
+def _tracees(t: Task, options: int) -> list[Task]:
+    """Whom the threads of a process trace."""
+    if options & WNOTHREAD or t.signals.shared.live == 1:
+        return list(t.ptraced)
+    return [task for thread in t.signals.shared.threads for task in thread.ptraced]
+
+
+def _wait_tracee(t: Task, task: Task, options: int) -> Waited | None:
+    """What there is to report of a task that `t` traces.  Stops are reported whether they are asked for or not."""
+    tracee, shared = task.ptrace, task.signals.shared
+    assert tracee is not None
+    if task.zombie:
+        leader = task is shared.leader
+        if not options & WEXITED or (leader and shared.live):
+            return None
+        status = task.exit_status if shared.group_exit is None else shared.group_exit
+        assert status is not None
+        if not options & WNOWAIT:
+            if not leader or ptrace().reparented(task):
+                ptrace().let_go(task)
+            else:
+                waited_for(t, task)
+                reap(task)
+        return Waited(task, status)
+    if tracee.stopped and not tracee.listening and not tracee.reported:
+        tracee.reported = not options & WNOWAIT
+        return Waited(task, tracee.code << 8 | 0x7F, trapped=True)
+    return None
+
+
+async def wait(t: Task, wanted: Callable[[Task], bool], options: int) -> Waited | None:
+    """do_wait: a child that `wanted` accepts and whose state changed as `options` ask, with its status; None with
+    WNOHANG.  A child that its parent traces is there as what it traces only, one that somebody else traces has not
+    ended before that one has seen it.  Raises OSError(ECHILD), Interrupted."""
     shared = t.signals.shared
     while True:
         found = False
         for child in shared.children if shared.live == 1 else _own_first(t):
             if not wanted(child) or (options & WNOTHREAD and child.parent is not t):
                 continue
+            if child.ptrace is not None and not ptrace().reparented(child):
+                continue
             if not options & WALL and (child.exit_signal != signal.SIGCHLD) != bool(options & WCLONE):
                 continue
             found = True
             if not child.signals.shared.live:
-                if options & WEXITED:
+                if options & WEXITED and child.ptrace is None:
                     status = process_status(child)
                     if not options & WNOWAIT:
                         waited_for(t, child)
                         reap(child)
-                    return child, status
+                    return Waited(child, status)
             elif child.stop_report:
                 report = child.stop_report
                 if options & (WCONTINUED if report == CONTINUED_STATUS else WUNTRACED):
                     if not options & WNOWAIT:
                         child.stop_report = 0
-                    return child, report
+                    return Waited(child, report)
+        for task in _tracees(t, options):
+            if wanted(task):
+                found = True
+                waited = _wait_tracee(t, task, options)
+                if waited is not None:
+                    return waited
         if not found:
             raise OSError(errno.ECHILD, "no such child")
         if options & WNOHANG:

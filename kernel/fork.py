@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from emu.engine import WRITE
-from kernel import entry
+from kernel import entry, ptrace
 from kernel.cred import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.pid import pidfd_open
 from kernel.posix_cpu_timers import update_rlimit_cpu
@@ -32,6 +32,7 @@ _KNOWN = (
 )  # fmt: skip
 RLIMIT_NPROC = 6
 PID_MAX = 32768
+SIGCHLD = 17
 
 
 def next_pid(kernel: Kernel) -> int:
@@ -165,8 +166,30 @@ def _tell_number(mm: AddressSpace, address: int, pid: int) -> None:
 async def clone(parent: Task, args: CloneArgs) -> int:
     """kernel_clone: the new process's number, for vfork only once the child has let go of the memory."""
     child = copy_process(parent, args)
+    tid = child.tid
     if args.flags & CLONE_VFORK:
         child.vfork_parent = parent
+    if parent.ptrace is not None:
+        await _trace(parent, child, args)
+    if args.flags & CLONE_VFORK:
         # Killable only: nothing but the child's exec or end wakes the parent.
         await parent.wait_uninterruptible(child.vfork_done, lambda: child.vfork_parent is None)
-    return child.tid
+        if parent.ptrace is not None:
+            await ptrace.event(parent, ptrace.PTRACE_EVENT_VFORK_DONE, tid)
+    return tid
+
+
+async def _trace(parent: Task, child: Task, args: CloneArgs) -> None:
+    """Have the tracer of `parent` trace what it makes, too, if it wants to, and tell it."""
+    if args.flags & CLONE_VFORK:
+        event = ptrace.PTRACE_EVENT_VFORK
+    elif args.flags & CLONE_THREAD or args.exit_signal != SIGCHLD:
+        event = ptrace.PTRACE_EVENT_CLONE
+    else:
+        event = ptrace.PTRACE_EVENT_FORK
+    assert parent.ptrace is not None
+    wanted = not args.flags & CLONE_UNTRACED and parent.ptrace.wants(event)
+    if wanted or args.flags & CLONE_PTRACE:
+        ptrace.init_child(parent, child)
+    if wanted:
+        await ptrace.event(parent, event, child.tid)

@@ -6,7 +6,8 @@ import errno
 from stat import S_IFREG
 from typing import TYPE_CHECKING
 
-from emu.engine import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, READ
+from emu.engine import PAGE_MASK, PAGE_SHIFT
+from kernel import remote
 from kernel.ptrace import FSCREDS, check_access
 from vfs.file import SEEK_CUR, SEEK_SET, File
 from vfs.pseudofs import Owner, PseudoNode, fill
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MemFile(File):
-    """/proc/PID/mem: the address space, by address.  Reading ignores protection, as ptrace does."""
+    """/proc/PID/mem: the address space, by address.  Protection is ignored, as ptrace(2) does."""
 
     __slots__ = ("offset", "task")
 
@@ -42,58 +43,22 @@ class MemFile(File):
         if self.task.exit_status is not None:
             return 0
         wanted = sum(map(len, spans))
-        parts: list[bytes] = []
-        while wanted:
-            size = min(wanted, PAGE_SIZE - offset % PAGE_SIZE)
-            part = self.peek(offset, size)
-            if part is None:
-                if not parts:
-                    raise OSError(errno.EIO, "not mapped")
-                break
-            parts.append(part)
-            offset += size
-            wanted -= size
-        return fill(spans, b"".join(parts))
-
-    def peek(self, address: int, size: int) -> bytes | None:
-        """Bytes within one page, None if nothing is mapped there."""
-        mm = self.task.mm
-        vma = mm.find(address)
-        if vma is None or vma.pfnmap:
-            return None
-        if vma.prot & READ:
-            try:
-                return mm.read(address, size)
-            except OSError:
-                return None
-        mm.thaw(address >> PAGE_SHIFT, (address >> PAGE_SHIFT) + 1)
-        entry = mm.pages.get(address >> PAGE_SHIFT)
-        if entry is not None:
-            frame = entry & PAGE_MASK
-        elif vma.pages is not None:
-            try:
-                frame = vma.pages.frame(vma.index(address))
-            except OSError:
-                return None
-        else:
-            return bytes(size)
-        return bytes(mm.arena.view(frame + address % PAGE_SIZE, size))
+        data = remote.read(self.task.mm, offset, wanted)
+        if wanted and not data:
+            raise OSError(errno.EIO, "not mapped")
+        return fill(spans, data)
 
     def pwrite(self, spans: Spans, offset: int) -> int:
-        mm = self.task.mm
+        if self.task.exit_status is not None:
+            return 0
         done = 0
         for span in spans:
-            at = 0
-            while at < len(span):
-                size = min(len(span) - at, PAGE_SIZE - (offset + done) % PAGE_SIZE)
-                try:
-                    mm.write(offset + done, span[at : at + size])
-                except OSError:
-                    if done:
-                        return done
-                    raise OSError(errno.EIO, "not mapped, or not writable") from None
-                at += size
-                done += size
+            count = remote.write(self.task.mm, offset + done, span)
+            done += count
+            if count < len(span):
+                if not done:
+                    raise OSError(errno.EIO, "not mapped, or shared and not writable")
+                break
         return done
 
     def seek(self, offset: int, whence: int) -> int:

@@ -61,6 +61,8 @@ def state(task: Task) -> str:
         return "Z (zombie)"
     if task.stopped:
         return "T (stopped)"
+    if task.ptrace is not None and task.ptrace.stopped:
+        return "t (tracing stop)"
     if task.ready or task is task.kernel.current:
         return "R (running)"
     return "D (disk sleep)" if task.waiting is not None and task.waiting.killable_only else "S (sleeping)"
@@ -144,7 +146,7 @@ def status(task: Task) -> bytes:
         "Ngid:\t0\n"
         f"Pid:\t{task.tid}\n"
         f"PPid:\t{task.ppid}\n"
-        "TracerPid:\t0\n"
+        f"TracerPid:\t{task.ptrace.tracer.tid if task.ptrace is not None and task.ptrace.tracer is not None else 0}\n"
         f"Uid:\t{cred.uid}\t{cred.euid}\t{cred.suid}\t{cred.fsuid}\n"
         f"Gid:\t{cred.gid}\t{cred.egid}\t{cred.sgid}\t{cred.fsgid}\n"
         f"FDSize:\t{0 if task.zombie else task.files.capacity}\n"
@@ -255,6 +257,8 @@ def wchan(task: Task) -> bytes:
         return b"0"
     if task.stopped:
         return b"do_signal_stop"
+    if task.ptrace is not None and task.ptrace.stopped:
+        return b"ptrace_stop"
     call = task.call
     while getattr(call, "cr_await", None) is not None and _function(call.cr_await) not in _SLEEPS:
         call = call.cr_await

@@ -22,9 +22,33 @@ def read_registers(task: Task, registers: RegisterSet) -> tuple[Any, ...]:
     return words + values[len(words) :]
 
 
+def read_names(task: Task, names: tuple[str, ...]) -> tuple[int, ...]:
+    """A few registers by name, of a task that is stopped or has the CPU."""
+    cpu = task.kernel.cpu
+    return cpu.read(names) if task is task.kernel.current else cpu.read_saved(task.context, names)
+
+
+def write_names(task: Task, values: dict[str, int]) -> None:
+    """Set them."""
+    cpu = task.kernel.cpu
+    if task is task.kernel.current:
+        cpu.write(values)
+    else:
+        cpu.write_saved(task.context, tuple(values), tuple(values.values()))
+
+
+def write_registers(task: Task, registers: RegisterSet, values: tuple[Any, ...]) -> None:
+    """Set all of `registers` in a task that is stopped."""
+    cpu = task.kernel.cpu
+    if task is task.kernel.current:
+        cpu.write_set(registers, values)
+    else:
+        cpu.write_saved(task.context, registers, values)
+
+
 def call_in_progress(task: Task) -> int:
     """The number of the system call that `task` is in, -1 if none: what a debugger knows as orig_rax."""
-    if task.call is not None:
+    if task.call is not None or task.ptrace is not None:
         return task.call_number
     interrupted = task.signals.interrupted
     return -1 if interrupted is None else interrupted.number

@@ -18,11 +18,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from emu.engine import EXEC, Exit
+from kernel import entry, posix_cpu_timers, sigdeliver, siginfo, signal
 from kernel import exit as end
 from kernel import fault as memory
-from kernel import posix_cpu_timers, sigdeliver, siginfo, signal
 from kernel.errnos import LINUX_ERRNO, linux_errno
-from kernel.task import NO_RESULT, Interrupted, Task
+from kernel.task import NO_RESULT, NOT_A_CALL, Interrupted, Task
 from kernel.task_work import task_work_run
 from vfs.fscred import override_creds
 from vfs.wait import HostQueue
@@ -122,6 +122,10 @@ def _run(kernel: Kernel, task: Task) -> None:
         if task.pending_work and task.call is None:
             sigdeliver.deliver(task)
         if task.exit_status is not None:
+            if task.ptrace is not None:
+                task.call = end.ptrace().exit_stop(task)
+                if task.call is not None:
+                    continue
             _leave(kernel, task)
             end.do_exit(task)
             return
@@ -146,6 +150,8 @@ def _run(kernel: Kernel, task: Task) -> None:
         reason = cpu.run()
         queue.user_ns += now() - queue.guest_began
         queue.guest_began = 0
+        if task.ptrace is not None:
+            task.call_number = kernel.call[0] if reason is Exit.STOPPED else -1
         if reason is Exit.STOPPED:
             if task.call is not None:
                 task.call_number, task.call_first = kernel.call[0], kernel.call[1]
@@ -191,37 +197,41 @@ def _advance(kernel: Kernel, task: Task) -> bool:
             task.waiting = call.send(not task.timed_out)
     except StopIteration as done:
         result: int = done.value
-        if result < 0 and LINUX_ERRNO is not None and result != NO_RESULT:
+        if result < 0 and LINUX_ERRNO is not None and result > NO_RESULT:
             result = -LINUX_ERRNO.get(-result, 5)
     except OSError as error:
         result = -linux_errno(error)
     except Interrupted as broken:
         broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
-        number = task.call_number
-        pc = kernel.cpu.read((kernel.arch.PC,))[0] - kernel.arch.SYSCALL_SIZE
-        task.signals.interrupted = signal.InterruptedCall(number, pc, task.call_first, kernel.calls.restart(number))
-        result = -4  # -EINTR, unless the signal's disposition says otherwise
+        code = sigdeliver.interrupt(task)
+        # -EINTR, unless the signal's disposition says otherwise
+        result = -4 if task.ptrace is None else code
     else:
         for tracer in kernel.tracers:
             tracer.suspend(task)
         _arm(kernel, task)
         return task.ready
     task.call = task.waiting = None
-    if result != NO_RESULT:
+    if result > NO_RESULT:
         kernel.cpu.set_result(result)
-    if kernel.tracers and task.exit_status is None:
+    if kernel.tracers and result != NOT_A_CALL and task.exit_status is None:
         if task.signals.interrupted is not None:
             result = sigdeliver.restart_code(task.signals, task.signals.interrupted)
         kernel.trace_leave(task, 0 if result == NO_RESULT else result)
+    if task.syscall_work & entry.AFTER and result != NOT_A_CALL and task.exit_status is None:
+        task.call = entry.leave(task)
     return True
 
 
 def _to_be_interrupted(task: Task) -> bool:
-    """Whether a signal breaks the wait off; one that waits for its vfork child only by SIGKILL.  A signal of
-    the process that another thread was chosen for does not."""
+    """Whether a signal, or a stop that a tracer asks for, breaks the wait off; one that waits for its vfork child
+    only by SIGKILL.  A signal of the process that another thread was chosen for does not."""
     assert task.waiting is not None
-    mask = task.signals.deliverable if task.pending_work else 0
-    return bool(mask & signal.sigset(signal.SIGKILL) if task.waiting.killable_only else mask)
+    if not task.pending_work:
+        return False
+    if task.waiting.killable_only:
+        return bool(task.signals.deliverable & signal.sigset(signal.SIGKILL))
+    return bool(task.signals.deliverable) or (task.ptrace is not None and task.ptrace.trap != 0)
 
 
 def _arm(kernel: Kernel, task: Task) -> None:

@@ -21,6 +21,7 @@ from kernel.signal import (
     SA_SIGINFO,
     SIG_DFL,
     SIG_IGN,
+    SIGKILL,
     SIGSEGV,
     SIGSTOP,
     SS_AUTODISARM,
@@ -49,12 +50,25 @@ def deliver(task: Task) -> None:
     state = task.signals
     if state.returning:
         state.returning = False
-        _sigreturn(task)
+        sigreturn(task)
         if task.kernel.tracers:
             value = task.kernel.cpu.read((task.kernel.arch.RESULT,))[0]
             task.kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
     while task.exit_status is None:
-        info = state.dequeue(state.blocked) if state.deliverable else None
+        if task.ptrace is not None and task.ptrace.trap:
+            task.call = end.ptrace().trap_stop(task)
+            return
+        info, state.injected = state.injected, None
+        if info is None:
+            if state.shared.stop_signal and task.ptrace is None:  # no longer traced: like the others
+                task.stopped = True
+                return
+            before = state.pending.mask, len(state.pending.queue)
+            info = state.dequeue(state.blocked) if state.deliverable else None
+            if info is not None and task.ptrace is not None and info.signo != SIGKILL:
+                own = before != (state.pending.mask, len(state.pending.queue))
+                task.call = end.ptrace().signal_stop(task, info, own)
+                return
         if info is None:
             settle_call(task, None)
             if state.saved_mask is not None:
@@ -74,6 +88,8 @@ def deliver(task: Task) -> None:
                 state.actions[signo] = action.without_handler()
             settle_call(task, action)
             _enter_handler(task, action, info)
+            if task.call is not None:
+                return
             continue
         bit = 1 << (signo - 1)
         if bit & DEFAULT_IGNORE:
@@ -92,6 +108,15 @@ def _dump(task: Task, info: SigInfo) -> bool:
     return do_coredump(task, info)
 
 
+def interrupt(task: Task) -> int:
+    """A signal has broken off the call that `task` is in; what it answers inside Linux, see `restart_code`."""
+    kernel = task.kernel
+    number = task.call_number
+    pc = kernel.cpu.read((kernel.arch.PC,))[0] - kernel.arch.SYSCALL_SIZE
+    call = task.signals.interrupted = InterruptedCall(number, pc, task.call_first, kernel.calls.restart(number))
+    return restart_code(task.signals, call)
+
+
 def restart_code(state: SignalState, call: InterruptedCall) -> int:
     """What an interrupted call answers inside Linux, before settle_call decides: a tracer sees it."""
     if state.restart_block is not None:
@@ -102,12 +127,16 @@ def restart_code(state: SignalState, call: InterruptedCall) -> int:
 def _stop(task: Task, signo: int) -> None:
     """do_signal_stop.  With the first process lxrun itself stops, and whoever started it sees it; the
     SIGCONT that ends that stop is here before the program goes on."""
-    if task.tgid != 1:
+    if task.tgid != 1 or task.ptrace is not None:
         if signo != SIGSTOP and end.orphaned_group(task):
             return
         shared = task.signals.shared
+        shared.stop_signal = signo
         for thread in shared.threads:
-            thread.stopped = not thread.zombie
+            if thread.ptrace is None:
+                thread.stopped = not thread.zombie
+            elif not thread.zombie:
+                end.ptrace().group_stop(thread, task, signo)
         end.notify_stopped(shared.leader, signo)
         return
     hostsignals.stop(signo)
@@ -125,14 +154,14 @@ def settle_call(task: Task, action: SigAction | None) -> None:
     Before a handler only "sys" calls are made again, and only with SA_RESTART.  Otherwise: EINTR.
     """
     state = task.signals
-    call = state.interrupted
+    call = state.interrupted if task.ptrace is None else end.ptrace().interrupted_call(task)
+    state.interrupted = None
     if call is None:
         return
-    state.interrupted = None
     kernel = task.kernel
     arch = kernel.arch
     number = call.number
-    if state.restart_block is not None:
+    if state.restart_block is not None and (task.ptrace is None or call.rule == "block"):
         again = action is None
         number = arch.RESTART_SYSCALL
     elif call.rule == "sys":
@@ -152,6 +181,9 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     kernel = task.kernel
     arch = kernel.arch
     stack = state.altstack
+    stepping = task.ptrace is not None and task.ptrace.stepping
+    if stepping:
+        end.ptrace().step_off(task)
     old_mask = state.blocked if state.saved_mask is None else state.saved_mask
     registers = kernel.cpu.read_set(arch.FRAME_REGISTERS)
     sp, pc = registers[arch.FRAME_SP], registers[arch.FRAME_PC]
@@ -184,15 +216,19 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     if not action.flags & SA_NODEFER:
         blocked |= 1 << (info.signo - 1)
     state.blocked = blocked & ~UNBLOCKABLE
+    if stepping:
+        task.call = end.ptrace().step_stop(task)
 
 
-def _sigreturn(task: Task) -> None:
+def sigreturn(task: Task) -> None:
     """rt_sigreturn(2): go back to what the frame on the stack holds.  A frame that cannot be read or
     used is a SIGSEGV."""
     kernel = task.kernel
     arch = kernel.arch
     state = task.signals
     state.restart_block = None
+    if task.ptrace is not None:
+        task.call_number = -1
     try:
         mask, (base, flags, size), sp = arch.pop_frame(kernel.cpu, task.mm)
     except OSError:

@@ -138,8 +138,8 @@ class SignalStruct:
 
     __slots__ = (
         "child_changed", "child_subreaper", "children", "children_usage", "cpu_limit", "cpu_timers", "group_exit",
-        "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "threads", "tty", "tty_old_pgrp",
-        "usage",
+        "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "stop_signal", "threads", "tty",
+        "tty_old_pgrp", "usage",
     )  # fmt: skip
 
     leader: Task
@@ -156,6 +156,7 @@ class SignalStruct:
         self.threads: list[Task] = []
         self.live = 0
         self.group_exit: int | None = None
+        self.stop_signal = 0  # what stopped the process, as long as it is
         self.children: list[Task] = []  # of all threads; `Task.parent` says which
         self.child_changed = WaitQueue()  # wait_chldexit
         self.child_subreaper = False
@@ -221,8 +222,8 @@ class SignalState:
     """The signal part of task_struct."""
 
     __slots__ = (
-        "altstack", "blocked", "hand", "interrupted", "pending", "real_blocked", "restart_block", "returning",
-        "saved_mask", "shared", "trap",
+        "altstack", "blocked", "hand", "injected", "interrupted", "pending", "real_blocked", "restart_block",
+        "returning", "saved_mask", "shared", "trap",
     )  # fmt: skip
 
     def __init__(self, hand: SigHand | None = None, shared: SignalStruct | None = None) -> None:
@@ -236,6 +237,7 @@ class SignalState:
         # The arch's description of the last fault, kept because later frames show it too (thread.trap_nr)
         self.trap: Any = None
         self.interrupted: InterruptedCall | None = None
+        self.injected: SigInfo | None = None  # a signal that a tracer has let through: the next to act on
         # rt_sigreturn was called: the registers can be replaced once the CPU has left the call
         self.returning = False
         # How to go on with a call that has a deadline (struct restart_block); set just before the call
@@ -384,7 +386,7 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
         _flush(task, DEFAULT_STOP)
     if signo in (SIGCONT, SIGKILL):
         _resume(task, signo)
-    if _ignored(state, signo):
+    if _ignored(state, signo) and (task.ptrace is None or signo == SIGKILL):
         if info.timer is not None:
             info.timer.refused(info)
         return
@@ -430,12 +432,20 @@ def _flush(task: Task, mask: int) -> None:
 
 def _resume(task: Task, signo: int) -> None:
     """A stopped process goes on: all its threads do."""
-    stopped = [thread for thread in task.signals.shared.threads if thread.stopped]
-    for thread in stopped:
-        thread.stopped = False
-        thread.kernel.make_ready(thread)
-    if stopped and signo == SIGCONT:
-        end.notify_stopped(task.signals.shared.leader, 0)
+    shared = task.signals.shared
+    if not shared.stop_signal:
+        return
+    shared.stop_signal = 0
+    for thread in shared.threads:
+        if thread.stopped:
+            thread.stopped = False
+            thread.kernel.make_ready(thread)
+        elif thread.ptrace is not None and signo == SIGCONT:
+            from kernel.ptrace import continued
+
+            continued(thread)
+    if signo == SIGCONT:
+        end.notify_stopped(shared.leader, 0)
 
 
 def _notify(task: Task, bit: int) -> None:

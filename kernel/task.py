@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel.kernel import Kernel
     from kernel.mm import AddressSpace
     from kernel.posix_cpu_timers import CpuTimers
+    from kernel.ptrace import Tracee
     from kernel.rseq import Rseq
     from kernel.semundo import SemUndoList
     from kernel.signal import SignalState
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 NO_RESULT = -(1 << 62)
 """Returned by a handler that has set the registers itself."""
+NOT_A_CALL = NO_RESULT - 1
+"""Returned by a coroutine that was `Task.call` without being one: a stop for a tracer."""
 
 
 class Interrupted(Exception):
@@ -81,6 +84,8 @@ class Task:
     cpu_timers: CpuTimers | None = None  # on this thread's clocks
     vfork_parent: Task | None = None
     undo_list: SemUndoList | None = None  # of System V semaphores
+    ptrace: Tracee | None = None  # how it is traced, if it is
+    ptraced: tuple[Task, ...] = ()  # whom it traces
     # The registers while another task has the CPU, and what is to be changed in them
     context: Context | None = None
     pending_registers: dict[str, int] | None = None
@@ -159,9 +164,13 @@ class Task:
         """Sleep until `done`, whatever signals come: they are handled afterwards."""
         while not done() and self.exit_status is None:
             try:
-                await self._sleep(Waiting((queue,), None, killable_only=True))
+                await self.wait_killable(queue)
             except Interrupted:
-                return  # only a fatal signal comes through
+                return
+
+    async def wait_killable(self, queue: WaitQueue) -> None:
+        """`wait` that only SIGKILL interrupts."""
+        await self._sleep(Waiting((queue,), None, killable_only=True))
 
     @coroutine
     def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> Generator[Waiting, bool, bool]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kernel import exec as program
 from kernel.exec import MAX_ARG_STRLEN, Binprm, Unloadable
+from kernel.ptrace import PTRACE_EVENT_EXEC, event
 from kernel.signal import SIGSEGV, force_signal
 from kernel.task import NO_RESULT
 from syscalls.abi import Int, Ptr
@@ -22,21 +23,22 @@ if TYPE_CHECKING:
 AT_EXECVE_CHECK = 0x10000
 PATH_MAX = 4096
 PAGE_SIZE = 4096
+_ENOSYS = 38
 
 _POINTER = Struct("<Q")
 
 
 async def sys_execve(t: Task, path: Ptr, argv: Ptr, envp: Ptr) -> int:
     """execve(2)."""
-    return _execveat(t, AT_FDCWD, path, argv, envp, 0)
+    return await _execveat(t, AT_FDCWD, path, argv, envp, 0)
 
 
 async def sys_execveat(t: Task, dirfd: Int, path: Ptr, argv: Ptr, envp: Ptr, flags: Int) -> int:
     """execveat(2)."""
-    return _execveat(t, dirfd, path, argv, envp, flags)
+    return await _execveat(t, dirfd, path, argv, envp, flags)
 
 
-def _execveat(t: Task, dirfd: int, path: int, argv: int, envp: int, flags: int) -> int:
+async def _execveat(t: Task, dirfd: int, path: int, argv: int, envp: int, flags: int) -> int:
     name = t.mm.cstring(path, PATH_MAX)
     if not name and not flags & AT_EMPTY_PATH:
         raise OSError(errno.ENOENT, "empty path")
@@ -51,12 +53,23 @@ def _execveat(t: Task, dirfd: int, path: int, argv: int, envp: int, flags: int) 
         raise
     strings = (_string(t, address) for address in reversed(arguments + environment))
     only = bool(flags & AT_EXECVE_CHECK)
+    tid = t.tid
     try:
         if program.execve(t, bprm, strings, len(arguments), len(environment), check_only=only):
+            if t.ptrace is not None:
+                await _event(t, tid)
             return NO_RESULT
     except Unloadable:
         force_signal(t, SIGSEGV, fatal=True)
     return 0
+
+
+async def _event(t: Task, tid: int) -> None:
+    """Tell the tracer, to which the call is not over yet."""
+    cpu, result = t.kernel.cpu, t.kernel.arch.RESULT
+    cpu.write({result: -_ENOSYS})
+    await event(t, PTRACE_EVENT_EXEC, tid)
+    cpu.write({result: 0})
 
 
 def _open(t: Task, dirfd: int, name: bytes, flags: int) -> Binprm:

@@ -108,7 +108,7 @@ def _selector(t: Task, pid: int) -> Callable[[Task], bool]:
     if pid == -1:
         return lambda child: True
     if pid > 0:
-        return lambda child: child.tgid == pid
+        return lambda child: child.tid == pid
     group = -pid or t.pgid
     return lambda child: child.pgid == group
 
@@ -123,12 +123,12 @@ async def sys_wait4(t: Task, pid: Int, status: Ptr, options: Int, rusage: Ptr) -
     found = await end.wait(t, _selector(t, pid), options | end.WEXITED)
     if found is None:
         return 0
-    child, word = found
+    child, word, _ = found
     if status:
         t.mm.put_u32(status, word)
     if rusage:
         t.mm.pack(RUSAGE, rusage, *usage(child, RUSAGE_BOTH).pack())
-    return child.tgid
+    return child.tid
 
 
 async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, rusage: Ptr) -> int:
@@ -157,15 +157,15 @@ async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, ru
         if info:
             t.mm.write(info, bytes(_SIGINFO_BYTES))
         return 0
-    child, word = found
+    child, word, trapped = found
     if word == end.CONTINUED_STATUS:
         code, value = end.CLD_CONTINUED, 18
     elif word & 0xFF == 0x7F:
-        code, value = end.CLD_STOPPED, word >> 8
+        code, value = end.CLD_TRAPPED if trapped else end.CLD_STOPPED, word >> 8
     else:
         code, value = end.exit_code(word)
     if rusage:
         t.mm.pack(RUSAGE, rusage, *usage(child, RUSAGE_BOTH).pack())
     if info:
-        t.mm.write(info, siginfo.child(code, child.tgid, child.cred.uid, value, 0, 0).pack()[:_SIGINFO_BYTES])
+        t.mm.write(info, siginfo.child(code, child.tid, child.cred.uid, value, 0, 0).pack()[:_SIGINFO_BYTES])
     return 0

@@ -326,13 +326,22 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call("execve", FULL),
             Call("execveat", FULL),
-            Call("ptrace", REFUSED(EPERM, "no other process to trace")),
             Call("setns", NO_CAPABILITY),
             Call("listns", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("acct", REFUSED(ENOSYS, "no process accounting")),
             Call("uselib", OBSOLETE),
             Call("uprobe", REFUSED(ENOSYS, "no probes")),
             Call("uretprobe", REFUSED(ENOSYS, "no probes")),
+        ),
+    ),
+    Family(
+        "Tracing",
+        "ptrace",
+        (
+            Call(
+                "ptrace",
+                PARTIAL("no debug registers, PTRACE_SYSEMU, PTRACE_SINGLEBLOCK or PTRACE_O_SUSPEND_SECCOMP"),
+            ),
         ),
     ),
     Family(

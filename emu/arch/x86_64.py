@@ -31,7 +31,9 @@ GPRS = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     "rip", "rflags", "fs_base", "gs_base",
 )  # fmt: skip
-PC, SP, RESULT = "rip", "rsp", "rax"
+PC, SP, RESULT, FLAGS = "rip", "rsp", "rax", "rflags"
+_ENOSYS = 38  # Linux's
+STEP_FLAG = 1 << 8  # TF: a debug exception after each instruction
 CALL_REGISTERS = ("rax", "rdi", "rsi", "rdx", "r10", "r8", "r9")  # number, then arguments
 SYSCALL_SIZE = 2  # bytes of the instruction
 
@@ -297,6 +299,23 @@ def rewind(pc: int, number: int, _first: int) -> dict[str, int]:
     return {"rip": pc, "rax": number}
 
 
+def enter_call(cpu: Cpu, *, step: bool) -> None:
+    """What SYSCALL and the kernel's entry leave in registers that the call itself has no use for, for whoever looks
+    at them before it is made.  A step does not go on into the kernel.  From within the trap, so RIP is behind."""
+    pc, flags = cpu.read(("rip", "rflags"))
+    late = flags & ~STEP_FLAG if step else flags
+    cpu.write({"rax": -_ENOSYS, "rcx": pc + SYSCALL_SIZE, "r11": flags, "rflags": late})
+
+
+_PREFIXES = frozenset((*b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", *range(0x40, 0x50)))
+
+
+def sets_flags(code: bytes) -> bool:
+    """Whether the instruction is one that loads the flags, POPF or IRET, and so perhaps sets the step flag itself."""
+    opcode = next((byte for byte in code if byte not in _PREFIXES), 0)
+    return opcode in (0x9D, 0xCF)
+
+
 def page_fault_trap(address: int, access: int, present: bool) -> Trap:
     """What a page fault leaves in the task: #PF's error code has bits for a protection fault, write,
     user mode and instruction fetch."""
@@ -384,7 +403,7 @@ def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int]
     has_header = image is not None and _has_header(image, memory, fpstate)
     rflags = (current & ~_USER_FLAGS) | (values[_FRAME_FLAGS] & _USER_FLAGS)
     features = int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if image and has_header else _XFEATURES
-    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *_load_fpu(image, features)))
+    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *load_fpu(image, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
     return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size), sp
 
@@ -407,7 +426,7 @@ def save_fpu(fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr:
     return head + registers + _XSAVE_TAIL
 
 
-def _load_fpu(image: bytes | None, features: int) -> tuple[Any, ...]:
+def load_fpu(image: bytes | None, features: int) -> tuple[Any, ...]:
     """XRSTOR: FPU.  Components that `features` leaves out get their initial state, without an image all."""
     if image is None:
         return (*_FPU_INITIAL, _NO_FP)

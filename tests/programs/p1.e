@@ -1,0 +1,1 @@
+timeout: failed to run command ‘./lx’: No such file or directory
