@@ -131,6 +131,8 @@ class FdTable:
             self.exec_closed ^= bit
         if self.locks.holders:
             self.locks.closed(self, file)
+        if file.flushes:
+            file.flush()
         file.refs -= 1
         if not file.refs:
             file.last_put()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
     from kernel.ipc import IpcNamespace
+    from kernel.mqueuefs import MqFs
     from kernel.pid import Pid
     from kernel.posix_clocks import HrClock
     from kernel.task import Task
@@ -144,6 +145,7 @@ class Kernel:
         self._jobs: TtyJobs | None = None
         self._devpts: DevPts | None = None
         self.pts_names: dict[bytes, Callable[[], PseudoNode]] = {}  # inherited terminals in /dev/pts
+        self._mqueues: MqFs | None = None
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
@@ -309,6 +311,15 @@ class Kernel:
 
             self._ipc = IpcNamespace(self)
         return self._ipc
+
+    @property
+    def mqueues(self) -> MqFs:
+        """The filesystem of POSIX message queues."""
+        if self._mqueues is None:
+            from kernel.mqueuefs import MqFs
+
+            self._mqueues = MqFs(self)
+        return self._mqueues
 
     @property
     def watches(self) -> Watches:

@@ -209,7 +209,8 @@ _FIXED = {
     b"Block devices:\n",
     b"diskstats": b"",
     b"execdomains": b"0-0\tLinux           \t[kernel]\n",
-    b"filesystems": b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tdevpts\n\text4\n",
+    b"filesystems": b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tdevpts\n"
+    b"nodev\tmqueue\n\text4\n",
     b"misc": b"",
     b"modules": b"",
     b"partitions": b"major minor  #blocks  name\n\n",

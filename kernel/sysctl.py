@@ -180,6 +180,11 @@ def _vm_dir() -> TableDir:
 
 
 def _fs_dir(kernel: Kernel) -> TableDir:
+    from kernel.mqueuefs import HARD_MSGMAX, HARD_MSGSIZEMAX, MIN_MSGMAX, MIN_MSGSIZEMAX
+
+    def mqueues() -> object:
+        return kernel.mqueues
+
     def file_nr() -> bytes:
         seen = {id(file) for task in kernel.tasks.values() for _, file, _ in task.files.items()}
         return b"%d\t0\t%d" % (len(seen), FILE_MAX)
@@ -202,11 +207,11 @@ def _fs_dir(kernel: Kernel) -> TableDir:
             b"leases-enable": _number(1),
             b"mqueue": TableDir(
                 {
-                    b"msg_default": _number(10),
-                    b"msg_max": _number(10),
-                    b"msgsize_default": _number(8192),
-                    b"msgsize_max": _number(8192),
-                    b"queues_max": _number(256),
+                    b"msg_default": _tunable(mqueues, ("msg_default", HARD_MSGMAX), low=MIN_MSGMAX),
+                    b"msg_max": _tunable(mqueues, ("msg_max", HARD_MSGMAX), low=MIN_MSGMAX),
+                    b"msgsize_default": _tunable(mqueues, ("msgsize_default", HARD_MSGSIZEMAX), low=MIN_MSGSIZEMAX),
+                    b"msgsize_max": _tunable(mqueues, ("msgsize_max", HARD_MSGSIZEMAX), low=MIN_MSGSIZEMAX),
+                    b"queues_max": _tunable(mqueues, ("queues_max", INT_MAX)),
                 }
             ),
             b"nr_open": _number(NR_OPEN),

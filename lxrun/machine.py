@@ -145,6 +145,7 @@ class Machine:
         kernel.mounts.add(self.devices.root, b"/dev", b"devtmpfs", b"devtmpfs")
         self.mount_late(b"/dev/pts", b"devpts", lambda: kernel.devpts.root)
         self.mount_late(b"/dev/shm", b"tmpfs", self.make_shm)
+        self.mount_late(b"/dev/mqueue", b"mqueue", lambda: kernel.mqueues.root)
         self.mount_late(b"/proc", b"proc", self.make_proc)
         self.mount_late(b"/sys", b"sysfs", self.make_sys)
         for volume in options.volumes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kernel.task import Task
     from vfs.wait import WaitQueue
 
-AF_UNSPEC, AF_MAX, SOCK_MAX = 0, 46, 11
+AF_UNSPEC, AF_NETLINK, AF_MAX, SOCK_MAX = 0, 16, 46, 11
 SOCK_CLOEXEC, SOCK_NONBLOCK = O_CLOEXEC, O_NONBLOCK
 SOCK_TYPE_MASK = 0xF
 FAMILY_SIZE = 2  # sizeof sa_family_t
@@ -109,6 +109,10 @@ def make_socket(t: Task, family: int, type: int, protocol: int) -> File:
     type &= SOCK_TYPE_MASK | SOCK_NONBLOCK
     if 0 <= family < AF_MAX and type & SOCK_TYPE_MASK >= SOCK_MAX:
         raise OSError(errno.EINVAL, "no such type of socket")
+    if family == AF_NETLINK:
+        from vfs.netlink import netlink_socket
+
+        return netlink_socket(type & SOCK_TYPE_MASK, type & SOCK_NONBLOCK, protocol, t.cred.fsuid, t.cred.fsgid)
     if family != AF_UNIX:
         raise OSError(errno.EAFNOSUPPORT, "address family not supported")
     if protocol not in (0, AF_UNIX):
@@ -169,6 +173,9 @@ def sys_bind(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
     """bind(2)."""
     sock = get_sock(t, fd)
     name = read_address(t, address, size)
+    if sock.family == AF_NETLINK:
+        sock.bind(name, t.tgid)
+        return 0
     assert isinstance(sock, UnixSock)
     if name == b"\1\0":
         t.kernel.unix.autobind(sock)
@@ -222,7 +229,7 @@ def sys_listen(t: Task, fd: Int, backlog: Int) -> Result:
 def sys_connect(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
     """connect(2)."""
     file = socket_file(t, fd)
-    sock = file.sock
+    sock = get_sock(t, fd)
     name = read_address(t, address, size)
     if isinstance(sock, UnixConnected):
         path = sun_path(name)
@@ -230,6 +237,9 @@ def sys_connect(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
         if sock.connect(find_other(t, path, sock.type)):
             return 0
         return -errno.EAGAIN if file.flags & O_NONBLOCK else connect_on(t, file, sock, path)
+    if sock.family == AF_NETLINK:
+        sock.connect_name(name, t.tgid)
+        return 0
     assert isinstance(sock, UnixDgram)
     if len(name) < FAMILY_SIZE:
         return -errno.EINVAL

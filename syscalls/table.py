@@ -18,10 +18,9 @@ from syscalls.support import BLOCK, FULL, NOHAND, PARTIAL, REFUSED, SYS, Call, F
 ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
-ONLY_UNIX: Final = PARTIAL("AF_UNIX only; EAFNOSUPPORT for all others")
+ONLY_UNIX: Final = PARTIAL("AF_UNIX; AF_NETLINK on which nobody answers; EAFNOSUPPORT for all others")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
 NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
-NO_MQUEUE: Final = REFUSED(ENOSYS, "no POSIX message queues")
 NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
@@ -260,8 +259,8 @@ TABLE: Final[tuple[Family, ...]] = (
         "Mounts",
         "mounts",
         (
-            Call("mount", NO_CAPABILITY),
-            Call("umount2", NO_CAPABILITY),
+            Call("mount", PARTIAL("file systems of type mqueue only, EPERM for all others")),
+            Call("umount2", PARTIAL("only of what the guest has mounted")),
             Call("pivot_root", NO_CAPABILITY),
             Call("fsopen", NO_CAPABILITY),
             Call("fsconfig", NO_CAPABILITY),
@@ -602,12 +601,12 @@ TABLE: Final[tuple[Family, ...]] = (
         "POSIX message queues",
         "mqueue",
         (
-            Call("mq_open", NO_MQUEUE),
-            Call("mq_unlink", NO_MQUEUE),
-            Call("mq_timedsend", NO_MQUEUE),
-            Call("mq_timedreceive", NO_MQUEUE),
-            Call("mq_notify", NO_MQUEUE),
-            Call("mq_getsetattr", NO_MQUEUE),
+            Call("mq_open", FULL),
+            Call("mq_unlink", FULL),
+            Call("mq_timedsend", FULL, SYS),
+            Call("mq_timedreceive", FULL, SYS),
+            Call("mq_notify", FULL),
+            Call("mq_getsetattr", FULL),
         ),
     ),
     Family(

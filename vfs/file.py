@@ -45,6 +45,7 @@ class File:
     seekable = False
     pollable = False  # has a poll operation, so that epoll takes it (file_can_poll)
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
+    flushes = False  # `flush` has something to do
     merges = True  # parts of a mapping of it may become one again
     sock: Sock | None = None  # what is behind a socket
     tty: PtyEnd | None = None  # what is behind a terminal
@@ -159,6 +160,9 @@ class File:
         """Raises OSError if these bytes of it cannot be mapped."""
 
     # The end
+
+    def flush(self) -> None:
+        """The running process closes a descriptor, which need not be the last one (file_operations.flush)."""
 
     def put(self) -> None:
         """fput: one reference less; with the last one everything that refers to the description goes."""

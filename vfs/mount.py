@@ -23,7 +23,7 @@ _TMPFS_MAGIC = 0x01021994
 class MountTable:
     """Every mount of a guest, and which one a path lies in."""
 
-    __slots__ = ("children", "heads", "mounts", "next_id", "points", "root")
+    __slots__ = ("children", "guest", "heads", "mounts", "next_id", "points", "root")
 
     def __init__(
         self, root: Node, fstype: bytes = b"ext4", source: bytes = b"/dev/root", read_only: bool = False
@@ -35,6 +35,7 @@ class MountTable:
         self.heads: dict[bytes, list[tuple[bytes, bytes, Mount]]] = {}
         self.children: dict[bytes, list[bytes]] = {}  # directory -> names of mount points in it
         self.next_id = 2
+        self.guest: list[Mount] = []  # those that the guest itself has mounted, and may unmount
 
     def add(self, node: Node, point: bytes, fstype: bytes, source: bytes = b"none", read_only: bool = False) -> Mount:
         """mount(2): attach `node` at `point`, a canonical guest path.  Directories that are missing on the
@@ -79,6 +80,20 @@ class MountTable:
         names = self.children.setdefault(parent or b"/", [])
         if name not in names:
             names.append(name)
+
+    def remove(self, mount: Mount) -> None:
+        """umount(2): what was there before is seen again."""
+        point = mount.point
+        head = point[1:].partition(b"/")[0]
+        self.mounts.remove(mount)
+        self.guest.remove(mount)
+        del self.points[point]
+        self.heads[head] = [place for place in self.heads[head] if place[0] != point]
+        parent, _, name = point.rpartition(b"/")
+        names = self.children[parent or b"/"]
+        names.remove(name)
+        if not names:
+            del self.children[parent or b"/"]
 
     def find(self, text: bytes) -> Mount:
         """The mount that a canonical absolute path lies in."""

@@ -248,6 +248,14 @@ class Sock:
         """getpeername(2).  Raises OSError(ENOTCONN)."""
         raise NotImplementedError
 
+    def bind(self, name: bytes, tgid: int) -> None:
+        """bind(2) by process `tgid`, where a name is not one of a file.  Raises OSError."""
+        raise OSError(errno.EOPNOTSUPP, "no names")
+
+    def connect_name(self, name: bytes, tgid: int) -> None:
+        """connect(2) where that only says whom messages are for.  Raises OSError."""
+        raise OSError(errno.EOPNOTSUPP, "no names")
+
     def listen(self, backlog: int) -> None:
         """listen(2).  Raises OSError(EOPNOTSUPP, EINVAL)."""
         raise OSError(errno.EOPNOTSUPP, "no connections")

@@ -1,8 +1,7 @@
 /* System V message queues: types, sizes, who waits for what, full queues, limits. */
-#include "show.h"
+#include "children.h"
 #include <sys/ipc.h>
 #include <sys/msg.h>
-#include <sys/wait.h>
 
 #ifndef MSG_COPY
 #define MSG_COPY 040000
@@ -64,63 +63,6 @@ static void get(size_t size, long type, int flags)
         NOTE("get %zu of %ld flags %o: %s", size, type, flags, errno_name(errno));
     else
         NOTE("get %zu of %ld flags %o: %d bytes type %ld %.20s", size, type, flags, n, m.type, m.text);
-}
-
-/* Children keep what they have to say until they are reaped. */
-static struct {
-    pid_t pid;
-    int go;
-} children[4];
-
-static pid_t start(void (*body)(void))
-{
-    int at = 0, ends[2];
-    char c;
-    while (children[at].pid)
-        at++;
-    pipe(ends);
-    fflush(stdout);
-    pid_t pid = fork();
-    if (!pid) {
-        close(ends[1]);
-        body();
-        read(ends[0], &c, 1);
-        fflush(stdout);
-        _exit(0);
-    }
-    close(ends[0]);
-    children[at].pid = pid;
-    children[at].go = ends[1];
-    return pid;
-}
-
-static void reap(pid_t pid)
-{
-    int status, at = 0;
-    while (children[at].pid != pid)
-        at++;
-    children[at].pid = 0;
-    fflush(stdout);
-    write(children[at].go, "g", 1);
-    close(children[at].go);
-    waitpid(pid, &status, 0);
-    if (status)
-        NOTE("status %x", status);
-}
-
-/* A child is asleep when /proc says so: nothing in the queue tells who waits. */
-static void until_asleep(pid_t pid)
-{
-    char name[40], text[200];
-    for (;;) {
-        snprintf(name, sizeof name, "/proc/%d/stat", pid);
-        FILE *f = fopen(name, "r");
-        fgets(text, sizeof text, f);
-        fclose(f);
-        if (strstr(text, ") S"))
-            return;
-        usleep(500);
-    }
 }
 
 static void gets_(void)
