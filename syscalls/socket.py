@@ -168,7 +168,11 @@ def find_other(t: Task, name: bytes, type: int) -> UnixSock:
 def sys_bind(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
     """bind(2)."""
     sock = get_sock(t, fd)
-    name = read_address(t, address, size)
+    return bind(t, sock, read_address(t, address, size))
+
+
+def bind(t: Task, sock: Sock, name: bytes) -> int:
+    """__sys_bind_socket."""
     assert isinstance(sock, UnixSock)
     if name == b"\1\0":
         t.kernel.unix.autobind(sock)
@@ -222,8 +226,12 @@ def sys_listen(t: Task, fd: Int, backlog: Int) -> Result:
 def sys_connect(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
     """connect(2)."""
     file = socket_file(t, fd)
+    return connect(t, file, read_address(t, address, size))
+
+
+def connect(t: Task, file: File, name: bytes) -> Result:
+    """__sys_connect_file."""
     sock = file.sock
-    name = read_address(t, address, size)
     if isinstance(sock, UnixConnected):
         path = sun_path(name)
         autobind(t, sock)
