@@ -247,7 +247,7 @@ def _xattr_permission(place: Path, name: bytes, wanted: int) -> None:
         fscred.xattr_permission(name, st.st_mode, st.st_uid, st.st_gid, wanted)
 
 
-def _getxattr(t: Task, place: Path, name: int, value: int, size: int) -> int:
+def getxattr(t: Task, place: Path, name: int, value: int, size: int) -> int:
     text = _name(t, name)
     _xattr_permission(place, text, _R_OK)
     return _give(t, place.node.getxattr(text), value, size)
@@ -255,20 +255,20 @@ def _getxattr(t: Task, place: Path, name: int, value: int, size: int) -> int:
 
 def sys_getxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong) -> Result:
     """getxattr(2)."""
-    return _getxattr(t, resolve(t, AT_FDCWD, path, 0), name, value, size)
+    return getxattr(t, resolve(t, AT_FDCWD, path, 0), name, value, size)
 
 
 def sys_lgetxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong) -> Result:
     """lgetxattr(2)."""
-    return _getxattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name, value, size)
+    return getxattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name, value, size)
 
 
 def sys_fgetxattr(t: Task, fd: Int, name: Ptr, value: Ptr, size: ULong) -> Result:
     """fgetxattr(2)."""
-    return _getxattr(t, open_path(t, fd), name, value, size)
+    return getxattr(t, open_path(t, fd), name, value, size)
 
 
-def _setxattr(t: Task, place: Path, name: int, value: int, size: int, flags: int) -> int:
+def setxattr(t: Task, place: Path, name: int, value: int, size: int, flags: int) -> int:
     check_flags(flags, XATTR_CREATE | XATTR_REPLACE)
     text = _name(t, name)
     if size > XATTR_SIZE_MAX:
@@ -282,17 +282,17 @@ def _setxattr(t: Task, place: Path, name: int, value: int, size: int, flags: int
 
 def sys_setxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
     """setxattr(2)."""
-    return _setxattr(t, resolve(t, AT_FDCWD, path, 0), name, value, size, flags)
+    return setxattr(t, resolve(t, AT_FDCWD, path, 0), name, value, size, flags)
 
 
 def sys_lsetxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
     """lsetxattr(2)."""
-    return _setxattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name, value, size, flags)
+    return setxattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name, value, size, flags)
 
 
 def sys_fsetxattr(t: Task, fd: Int, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
     """fsetxattr(2)."""
-    return _setxattr(t, open_path(t, fd), name, value, size, flags)
+    return setxattr(t, open_path(t, fd), name, value, size, flags)
 
 
 def _listxattr(t: Task, place: Path, buf: int, size: int) -> int:

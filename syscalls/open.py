@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernel.namei import CREATION, TMPFILE_BIT, open_file, tell_opened
@@ -34,6 +35,7 @@ from vfs.walk import RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from vfs.file import File
 
 _PATH_FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 _VALID = (
@@ -41,6 +43,9 @@ _VALID = (
     | O_NOFOLLOW | O_NOATIME | O_SYNC | O_PATH | TMPFILE_BIT
 )  # fmt: skip
 _RESOLVE_KNOWN = 0x3F
+
+Install = Callable[["File", bool], int]
+"""Gives a file its place, to be closed on exec or not; what the call returns."""
 
 _S_IALLUGO = 0o7777
 
@@ -71,15 +76,20 @@ def sys_openat2(t: Task, dirfd: Int, path: Ptr, how: Ptr, size: ULong) -> Result
     if size > 4096 or any(t.mm.read(how + OPEN_HOW.size, size - OPEN_HOW.size)):
         return -errno.E2BIG
     flags, mode, resolve = t.mm.unpack(OPEN_HOW, how)
-    if flags & ~_VALID or resolve & ~_RESOLVE_KNOWN or (flags & O_PATH and flags & ~_PATH_FLAGS):
-        return -errno.EINVAL
-    if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
-        return -errno.EINVAL
-    if mode & ~_S_IALLUGO or (mode and not flags & (O_CREAT | TMPFILE_BIT)):
-        return -errno.EINVAL
-    if resolve & RESOLVE_CACHED and flags & (O_TRUNC | O_CREAT | TMPFILE_BIT):
-        return -errno.EAGAIN
+    check_how(flags, mode, resolve)
     return do_open(t, dirfd, path, flags, mode, resolve)
+
+
+def check_how(flags: int, mode: int, resolve: int) -> None:
+    """build_open_flags, as far as openat2(2) is stricter than the others.  Raises OSError(EINVAL, EAGAIN)."""
+    if flags & ~_VALID or resolve & ~_RESOLVE_KNOWN or (flags & O_PATH and flags & ~_PATH_FLAGS):
+        raise OSError(errno.EINVAL, "unknown flags")
+    if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
+        raise OSError(errno.EINVAL, "contradictory flags")
+    if mode & ~_S_IALLUGO or (mode and not flags & (O_CREAT | TMPFILE_BIT)):
+        raise OSError(errno.EINVAL, "a mode for nothing")
+    if resolve & RESOLVE_CACHED and flags & (O_TRUNC | O_CREAT | TMPFILE_BIT):
+        raise OSError(errno.EAGAIN, "not from the cache")
 
 
 def sys_memfd_create(t: Task, name: Ptr, flags: UInt) -> Result:
@@ -97,8 +107,11 @@ def sys_memfd_create(t: Task, name: Ptr, flags: UInt) -> Result:
     return t.files.install(t.kernel.shm.memfd(text, flags), flags & MFD_CLOEXEC != 0)
 
 
-def do_open(t: Task, dirfd: int, path_ptr: int, flags: int, mode: int, resolve: int = 0) -> Result:
-    """What the four calls have in common."""
+def do_open(
+    t: Task, dirfd: int, path: int | bytes, flags: int, mode: int, resolve: int = 0, install: Install | None = None
+) -> Result:
+    """What the four calls have in common.  `path` is an address, or what was there; `install` is what becomes
+    of the file, if it is not to have a descriptor."""
     if flags & O_PATH:
         flags &= _PATH_FLAGS
     elif flags & TMPFILE_BIT:
@@ -107,22 +120,23 @@ def do_open(t: Task, dirfd: int, path_ptr: int, flags: int, mode: int, resolve: 
     elif flags & O_CREAT and flags & O_DIRECTORY:
         return -errno.EINVAL
     flags &= _VALID
-    path = t.mm.cstring(path_ptr)
+    if isinstance(path, int):
+        path = t.mm.cstring(path)
     if not path:
         return -errno.ENOENT
     start = at(t, dirfd) if resolve else start_of(t, dirfd, path)
-    if flags & (O_CREAT | O_TRUNC):
+    if flags & (O_CREAT | O_TRUNC) and install is None:
         t.files.unused()  # EMFILE must leave nothing behind
     if not flags & O_PATH:
         flags |= O_LARGEFILE
     mode &= _S_IALLUGO & ~t.fs.umask
     file = open_file(t, start, path, flags, mode, resolve)
     if type(file) is PipeFile and file.waits_for_partner():
-        return _open_with_partner(t, file, flags)
-    return t.files.install(file, flags & O_CLOEXEC != 0)
+        return _open_with_partner(t, file, flags, install)
+    return (install or t.files.install)(file, flags & O_CLOEXEC != 0)
 
 
-async def _open_with_partner(t: Task, fifo: PipeFile, flags: int) -> int:
+async def _open_with_partner(t: Task, fifo: PipeFile, flags: int, install: Install | None) -> int:
     """wait_for_partner: the other end must have been opened, be it for a moment."""
     try:
         t.files.unused()
@@ -132,4 +146,4 @@ async def _open_with_partner(t: Task, fifo: PipeFile, flags: int) -> int:
         fifo.release()
         raise
     tell_opened(fifo, flags)
-    return t.files.install(fifo, flags & O_CLOEXEC != 0)
+    return (install or t.files.install)(fifo, flags & O_CLOEXEC != 0)

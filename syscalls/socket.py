@@ -172,7 +172,11 @@ def find_other(t: Task, name: bytes, type: int) -> UnixSock:
 def sys_bind(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
     """bind(2)."""
     sock = get_sock(t, fd)
-    name = read_address(t, address, size)
+    return bind(t, sock, read_address(t, address, size))
+
+
+def bind(t: Task, sock: Sock, name: bytes) -> int:
+    """__sys_bind_socket."""
     if sock.family == AF_NETLINK:
         sock.bind(name, t.tgid)
         return 0
@@ -229,8 +233,13 @@ def sys_listen(t: Task, fd: Int, backlog: Int) -> Result:
 def sys_connect(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
     """connect(2)."""
     file = socket_file(t, fd)
-    sock = get_sock(t, fd)
-    name = read_address(t, address, size)
+    return connect(t, file, read_address(t, address, size))
+
+
+def connect(t: Task, file: File, name: bytes) -> Result:
+    """__sys_connect_file."""
+    sock = file.sock
+    assert sock is not None
     if isinstance(sock, UnixConnected):
         path = sun_path(name)
         autobind(t, sock)

@@ -51,18 +51,22 @@ def writer(t: Task, fd: int) -> File:
 
 class Place:
     """One side of a transfer: a file, and where in it.  The position is the caller's, in guest memory, or
-    the file's own; either is moved on when the call ends.  Streams have none."""
+    the file's own; either is moved on when the call ends.  Or it is `given`, and nobody is told.  Streams
+    have none."""
 
-    __slots__ = ("file", "offset", "pointer")
+    __slots__ = ("file", "given", "offset", "pointer")
 
-    def __init__(self, t: Task, file: File, pointer: int, negative: int = errno.EINVAL) -> None:
+    def __init__(
+        self, t: Task, file: File, pointer: int, negative: int = errno.EINVAL, given: int | None = None
+    ) -> None:
         self.file = file
         self.pointer = pointer
+        self.given = given
         self.offset = -1
-        if pointer:
+        if pointer or given is not None:
             if not file.seekable:
                 raise OSError(errno.ESPIPE, "not seekable")
-            value: int = t.mm.u64(pointer)
+            value: int = t.mm.u64(pointer) if given is None else given
             if value > OFFSET_MAX:
                 raise OSError(negative, "negative offset")
             self.offset = value
@@ -93,7 +97,7 @@ class Place:
     def finish(self, t: Task) -> None:
         if self.pointer:
             t.mm.put_u64(self.pointer, self.offset)
-        elif self.offset >= 0:
+        elif self.offset >= 0 and self.given is None:
             self.file.seek(self.offset, SEEK_SET)
 
 
@@ -208,14 +212,26 @@ async def sys_copy_file_range(
 async def sys_splice(
     t: Task, in_fd: UInt, in_offset: Ptr, out_fd: UInt, out_offset: Ptr, size: ULong, flags: UInt
 ) -> int:
-    """splice(2).  Pages are copied, never moved."""
+    """splice(2)."""
     if not size:
         return 0
     if flags & ~SPLICE_F_ALL:
         return -errno.EINVAL
-    source_file, target_file = reader(t, in_fd), writer(t, out_fd)
+    source, target = reader(t, in_fd), writer(t, out_fd)
+    return await splice(t, source, target, (in_offset, None), (out_offset, None), size, flags)
+
+
+Offset = tuple[int, int | None]
+"""Where a side of a transfer begins: the address of an offset, 0 if there is none, or the offset."""
+
+
+async def splice(
+    t: Task, source_file: File, target_file: File, start: Offset, to: Offset, size: int, flags: int
+) -> int:
+    """do_splice.  Pages are copied, never moved."""
     pipes = is_pipe(source_file), is_pipe(target_file)
-    if (pipes[0] and in_offset) or (pipes[1] and out_offset):
+    nowhere = (0, None)
+    if (pipes[0] and start != nowhere) or (pipes[1] and to != nowhere):
         return -errno.ESPIPE
     if not any(pipes) or target_file.flags & O_APPEND:
         return -errno.EINVAL
@@ -226,7 +242,8 @@ async def sys_splice(
     # Without waiting no more may be taken from a stream than is sure to fit into the other side.
     chunk = PIPE_CHUNK if wait or isinstance(source_file, PipeFile) else PAGE
     try:
-        source, target = Place(t, source_file, in_offset), Place(t, target_file, out_offset)
+        source = Place(t, source_file, start[0], given=start[1])
+        target = Place(t, target_file, to[0], given=to[1])
     except OSError as error:
         return -errno.EINVAL if error.errno == errno.ESPIPE else -(error.errno or errno.EIO)
     return await transfer(t, source, target, min(size, MAX_RW), chunk, True, wait)
@@ -237,12 +254,16 @@ def is_pipe(file: File) -> bool:
 
 
 async def sys_tee(t: Task, in_fd: UInt, out_fd: UInt, size: ULong, flags: UInt) -> int:
-    """tee(2), between pipes of lxrun's own: what is in a pipe of the host cannot be looked at."""
+    """tee(2)."""
     if flags & ~SPLICE_F_ALL:
         return -errno.EINVAL
     if not size:
         return 0
-    source, target = reader(t, in_fd), writer(t, out_fd)
+    return await tee(t, reader(t, in_fd), writer(t, out_fd), size, flags)
+
+
+async def tee(t: Task, source: File, target: File, size: int, flags: int) -> int:
+    """do_tee, between pipes of lxrun's own: what is in a pipe of the host cannot be looked at."""
     if not (isinstance(source, PipeFile) and isinstance(target, PipeFile)) or source.pipe is target.pipe:
         return -errno.EINVAL
     wait = not (flags & SPLICE_F_NONBLOCK or (source.flags | target.flags) & O_NONBLOCK)

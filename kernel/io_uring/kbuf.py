@@ -103,11 +103,6 @@ class BufferGroup:
         self.head = self.head + 1 & 0xFFFF
         return flags
 
-    def take_many(self, used: int) -> int:
-        """As `take`, of a bundle: buffers from the next on, as many as `used` bytes fill."""
-        flags = self.take(min(used, self._entry(self.head)[1]))
-        return flags
-
 
 def group_of(request: Request) -> BufferGroup:
     """The group that an entry with IOSQE_BUFFER_SELECT names.  Raises OSError(ENOBUFS)."""
@@ -128,3 +123,19 @@ def select(request: Request) -> Selected:
 def use(request: Request, used: int) -> None:
     """io_put_kbuf: `select`'s buffer is used."""
     request.cqe_flags |= group_of(request).take(used)
+
+
+def use_many(request: Request, used: int, chosen: list[Selected]) -> None:
+    """The first of `chosen` are used, as far as `used` bytes go, and at least one."""
+    group = group_of(request)
+    flags = 0
+    for at, buffer in enumerate(chosen):
+        part = min(used, buffer.size)
+        taken = group.take(part)
+        if not at:
+            flags = taken
+        flags |= taken & IORING_CQE_F_BUF_MORE
+        used -= part
+        if used <= 0:
+            break
+    request.cqe_flags |= flags

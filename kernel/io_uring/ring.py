@@ -6,7 +6,7 @@ import errno
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emu.engine import PAGE_SHIFT, PAGE_SIZE
 from kernel.io_uring.kbuf import BufferGroup
@@ -52,12 +52,14 @@ from vfs.wait import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
 if TYPE_CHECKING:
     from kernel.cred import Credentials
     from kernel.io_uring.request import OpTable, Request
+    from kernel.io_uring.restrictions import Restrictions
     from kernel.mm import AddressSpace
     from kernel.task import Task
     from vfs.eventfd import EventFd
     from vfs.pages import Frames
 
 WORD = 0xFFFF_FFFF
+RLIMIT_NPROC = 6
 MAX_OVERFLOW = 1 << 17  # completions kept for a program that does not take them; then they are dropped, and counted
 MAX_REQUESTS = 1 << 17  # in flight; Linux's limit is memory
 
@@ -158,12 +160,13 @@ class IoRing(File):
         # Registered
         self.fixed: FileTable | None = None
         self.alloc_range: tuple[int, int] | None = None
-        self.buffers: list[Buffer | None] = []
+        self.buffers: list[Buffer | None] | None = None
         self.groups: dict[int, BufferGroup] = {}
         self.personalities: dict[int, Credentials] = {}
         self.last_personality = 0
-        self.restrictions: Any = None
-        self.iowq_workers = [0, 0]
+        self.restrictions: Restrictions | None = None
+        self.next_restrictions: Restrictions | None = None  # until the ring is enabled
+        self.iowq_workers = [min(sq_entries, 4), task.rlimits[RLIMIT_NPROC][0] & 0x7FFF_FFFF]
         self.clock = 1  # CLOCK_MONOTONIC
 
     # Memory
@@ -309,6 +312,12 @@ class IoRing(File):
             self._evfd_tail = self.cq_tail + len(self.overflow)
             self.eventfd.signal(1)
 
+    def set_eventfd(self, file: EventFd, only_async: bool) -> None:
+        """Signal `file`, of which a reference is taken over, when there are completions."""
+        self.eventfd = file
+        self.eventfd_async = only_async
+        self._evfd_tail = self.cq_tail + len(self.overflow)
+
     # Work
 
     def add_work(self, task: Task, work: Work) -> None:
@@ -370,7 +379,7 @@ class IoRing(File):
         if self.fixed is not None:
             self.fixed.release()
             self.fixed = None
-        self.buffers = []
+        self.buffers = None
         self.groups = {}
         if self.eventfd is not None:
             self.eventfd.put()

@@ -114,7 +114,14 @@ class Buffer(NamedTuple):
 
 def registered_buffer(ring: IoRing, index: int) -> Buffer:
     """Raises OSError(EFAULT)."""
-    buffer = ring.buffers[index] if index < len(ring.buffers) else None
+    buffer = ring.buffers[index] if ring.buffers is not None and index < len(ring.buffers) else None
     if buffer is None:
         raise OSError(errno.EFAULT, "no such registered buffer")
     return buffer
+
+
+def free_buffer(ring: IoRing, buffer: Buffer | None) -> None:
+    """A registered buffer is taken out: its tag says so."""
+    if buffer is not None and buffer.tag:
+        ring.post(buffer.tag, 0)
+        ring.commit()

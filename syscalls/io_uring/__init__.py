@@ -7,7 +7,6 @@ import errno
 from typing import TYPE_CHECKING
 
 from emu.engine import PAGE_SHIFT, PAGE_SIZE, WRITE
-from kernel.io_uring.request import IoUringTask
 from kernel.io_uring.ring import WORD, IoRing, pages_for
 from kernel.io_uring.submit import submit
 from kernel.io_uring.uapi import (
@@ -72,13 +71,13 @@ from kernel.io_uring.uapi import (
 from kernel.task import Interrupted
 from kernel.task_work import task_work_run
 from syscalls.abi import Ptr, Result, UInt, ULong
+from syscalls.io_uring.find import find_ring, free_ring_index, uring_task
 from syscalls.io_uring.ops import OPS
 from syscalls.io_uring.register import do_register
 from syscalls.poll import TIMESPEC, masked, signal_mask
 
 if TYPE_CHECKING:
     from kernel.task import Task
-    from vfs.file import File
 
 SETUP_FLAGS = (1 << 17) - 1
 ENTER_FLAGS = (1 << 6) - 1
@@ -88,15 +87,7 @@ FEATURES = (
     | IORING_FEAT_EXT_ARG | IORING_FEAT_NATIVE_WORKERS | IORING_FEAT_RSRC_TAGS | IORING_FEAT_CQE_SKIP
     | IORING_FEAT_LINKED_FILE | IORING_FEAT_REG_REG_RING | IORING_FEAT_RECVSEND_BUNDLE | IORING_FEAT_MIN_TIMEOUT
 )  # fmt: skip
-MAX_RING_FDS = 16  # IO_RINGFD_REG_MAX
 EBADFD, EBADR, ETIME = 77, 53, 62
-
-
-def uring_task(t: Task) -> IoUringTask:
-    """The task's own part of it, made when it first has anything to do with a ring."""
-    if t.io_uring is None:
-        t.io_uring = IoUringTask()
-    return t.io_uring
 
 
 # Setting up
@@ -200,30 +191,6 @@ def use_memory(t: Task, ring: IoRing, rings: int, sqes: int) -> None:
         ring.parts.add(part, frames)
     t.mm.zero(rings, ring.rings_size())
     ring.place(*taken)
-
-
-def free_ring_index(uring: IoUringTask) -> int:
-    """A place among a task's registered rings.  Raises OSError(EBUSY)."""
-    for index in range(MAX_RING_FDS):
-        if index not in uring.registered:
-            return index
-    raise OSError(errno.EBUSY, "no more rings can be registered")
-
-
-def find_ring(t: Task, fd: int, registered: bool) -> IoRing:
-    """The ring behind a descriptor, or an index of those the task has registered.  Raises OSError(EBADF,
-    EINVAL, EOPNOTSUPP)."""
-    if registered:
-        if t.io_uring is None or not 0 <= fd < MAX_RING_FDS:
-            raise OSError(errno.EINVAL, "no such index")
-        ring = t.io_uring.registered.get(fd)
-        if ring is None:
-            raise OSError(errno.EBADF, "no ring is registered there")
-        return ring
-    file: File = t.files.get(fd)
-    if not isinstance(file, IoRing):
-        raise OSError(errno.EOPNOTSUPP, "not a ring")
-    return file
 
 
 # Entering

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+from typing import TYPE_CHECKING
 
 from kernel.io_uring.cancel import (
     CANCEL_FLAGS,
@@ -16,6 +16,10 @@ from kernel.io_uring.cancel import (
 from kernel.io_uring.request import Issue, Request
 from kernel.io_uring.uapi import IORING_OP_LAST, IOSQE_BUFFER_SELECT, IOSQE_FIXED_FILE
 from syscalls.io_uring.sync import unused
+
+if TYPE_CHECKING:
+    from kernel.io_uring.ring import IoRing
+    from kernel.task import Task
 
 
 def prep_cancel(request: Request) -> Issue:
@@ -31,11 +35,15 @@ def prep_cancel(request: Request) -> Issue:
 def issue(request: Request) -> int:
     sqe = request.sqe
     match = Match(sqe.op_flags, sqe.addr, sqe.len)
-    if sqe.op_flags & IORING_ASYNC_CANCEL_FD:
-        if sqe.flags & IOSQE_FIXED_FILE or sqe.op_flags & IORING_ASYNC_CANCEL_FD_FIXED:
-            match.file = request.ring.fixed_slot(sqe.fd).file
-        else:
-            match.file = request.task.files.files.get(sqe.fd)
-            if match.file is None:
-                return -errno.EBADF
+    cancel_file(request.task, request.ring, match, sqe.fd, bool(sqe.flags & IOSQE_FIXED_FILE))
     return cancel(request.ring, match, request)
+
+
+def cancel_file(t: Task, ring: IoRing, match: Match, fd: int, fixed: bool) -> None:
+    """The file that is meant, if it is by file.  Raises OSError(EBADF)."""
+    if not match.flags & IORING_ASYNC_CANCEL_FD:
+        return
+    if fixed or match.flags & IORING_ASYNC_CANCEL_FD_FIXED:
+        match.file = ring.fixed_slot(fd).file
+    else:
+        match.file = t.files.get(fd)
