@@ -175,7 +175,7 @@ def _notify(task: Task, signo: int, code: int, value: int) -> None:
         return
     own = usage(task)
     user, system = own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS
-    signal.send(task.parent, siginfo.child(code, task.tgid, task.cred.uid, value, user, system))
+    signal.send(task.parent, siginfo.child(signo, code, task.tgid, task.cred.uid, value, user, system))
 
 
 def notify_stopped(task: Task, signo: int) -> None:

@@ -175,9 +175,9 @@ def fault(signo: int, code: int, address: int) -> SigInfo:
     return SigInfo(signo, code, _ADDRESS.pack(address & 0xFFFF_FFFF_FFFF_FFFF))
 
 
-def child(code: int, pid: int, uid: int, status: int, utime: int, stime: int) -> SigInfo:
-    """SIGCHLD; times in clock ticks."""
-    return SigInfo(17, code, _CHILD.pack(pid, uid, status, utime, stime))
+def child(signo: int, code: int, pid: int, uid: int, status: int, utime: int, stime: int) -> SigInfo:
+    """SIGCHLD, or the signal that clone(2) was told to send in its place; times in clock ticks."""
+    return SigInfo(signo, code, _CHILD.pack(pid, uid, status, utime, stime))
 
 
 def poll(signo: int, code: int, band: int, fd: int) -> SigInfo:
