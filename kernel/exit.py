@@ -224,7 +224,7 @@ def _send_sigchld(parent: Task, task: Task, signo: int, code: int, value: int) -
         return
     own = usage(task)
     user, system = own.utime // CLOCK_TICK_NS, own.stime // CLOCK_TICK_NS
-    signal.send(parent, siginfo.child(code, task.tid, task.cred.uid, value, user, system, signo))
+    signal.send(parent, siginfo.child(signo, code, task.tid, task.cred.uid, value, user, system))
 
 
 def notify_tracer(task: Task, tracer: Task, code: int, signo: int) -> None:

@@ -23,7 +23,8 @@ CLONE_PIDFD, CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT = 0x1000, 0x2000, 0x4000, 0
 CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x40000, 0x80000
 CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
 CLONE_UNTRACED, CLONE_CHILD_SETTID, CLONE_IO = 0x800000, 0x1000000, 0x80000000
-CLONE_CLEAR_SIGHAND = 0x1_0000_0000
+CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP = 0x1_0000_0000, 0x2_0000_0000
+CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
 NAMESPACES = 0x7E02_0000 | 0x80  # CLONE_NEW*
 _KNOWN = (
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT
@@ -66,10 +67,15 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
     """
     kernel = parent.kernel
     flags = args.flags
-    if (flags & CLONE_SIGHAND and not flags & CLONE_VM) or (flags & CLONE_THREAD and not flags & CLONE_SIGHAND):
+    thread = bool(flags & CLONE_THREAD)
+    if (flags & CLONE_SIGHAND and not flags & CLONE_VM) or (thread and not flags & CLONE_SIGHAND):
         raise OSError(errno.EINVAL, "shared handlers need shared memory, threads need both")
     if flags & CLONE_CLEAR_SIGHAND and flags & CLONE_SIGHAND:
         raise OSError(errno.EINVAL, "contradictory flags")
+    if (flags & CLONE_FS and flags & (CLONE_NEWNS | CLONE_NEWUSER)) or (
+        thread and flags & (CLONE_NEWUSER | CLONE_NEWPID)
+    ):
+        raise OSError(errno.EINVAL, "a new namespace, but shared with those of the old one")
     if flags & NAMESPACES:
         raise OSError(errno.EPERM, "no new namespaces")
     if flags & ~_KNOWN:
@@ -90,7 +96,6 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         parent.files.unused()
         parent.mm.spans(args.pidfd, 4, WRITE)
     pid = next_pid(kernel)
-    thread = bool(flags & CLONE_THREAD)
     rlimits = parent.rlimits if thread else dict(parent.rlimits)
     if flags & CLONE_VM:
         mm = parent.mm

@@ -175,8 +175,8 @@ def fault(signo: int, code: int, address: int) -> SigInfo:
     return SigInfo(signo, code, _ADDRESS.pack(address & 0xFFFF_FFFF_FFFF_FFFF))
 
 
-def child(code: int, pid: int, uid: int, status: int, utime: int, stime: int, signo: int = 17) -> SigInfo:
-    """SIGCHLD, or what else a child was to be made known by; times in clock ticks."""
+def child(signo: int, code: int, pid: int, uid: int, status: int, utime: int, stime: int) -> SigInfo:
+    """SIGCHLD, or the signal that clone(2) was told to send in its place; times in clock ticks."""
     return SigInfo(signo, code, _CHILD.pack(pid, uid, status, utime, stime))
 
 

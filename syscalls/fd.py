@@ -29,6 +29,8 @@ def sys_close_range(t: Task, first: UInt, last: UInt, flags: UInt) -> Result:
     """close_range(2)."""
     if flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) or first > last:
         return -errno.EINVAL
+    if flags & CLOSE_RANGE_UNSHARE:
+        t.files.unshare(t)
     if flags & CLOSE_RANGE_CLOEXEC:
         for fd in t.files.files:
             if first <= fd <= last:

@@ -13,6 +13,8 @@ from kernel.fork import (
     CLONE_DETACHED,
     CLONE_FILES,
     CLONE_FS,
+    CLONE_INTO_CGROUP,
+    CLONE_PARENT,
     CLONE_PARENT_SETTID,
     CLONE_PIDFD,
     CLONE_SETTLS,
@@ -41,6 +43,7 @@ NSIG = 64
 P_ALL, P_PID, P_PGID, P_PIDFD = range(4)
 _CLONE_ARGS = Struct("<11Q")  # flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, ...
 _CLONE_ARGS_V0 = 64
+_MAX_PID_NS_LEVEL = 32
 _PAGE_SIZE = 4096
 _SIGINFO_BYTES = 28  # up to si_status: the rest of a caller's siginfo_t waitid(2) leaves as it is
 
@@ -73,14 +76,18 @@ async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
     raw = t.mm.read(args, size)
     if any(raw[_CLONE_ARGS.size :]):
         raise OSError(errno.E2BIG, "fields of a newer kernel")
-    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, set_tid, set_tid_size, cgroup = (
-        _CLONE_ARGS.unpack(raw[: _CLONE_ARGS.size].ljust(_CLONE_ARGS.size, b"\0"))
+    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, set_tid, set_tid_size, _ = _CLONE_ARGS.unpack(
+        raw[: _CLONE_ARGS.size].ljust(_CLONE_ARGS.size, b"\0")
     )
     if flags & (CLONE_DETACHED | CSIGNAL) or signo > NSIG or bool(stack) != bool(stack_size):
         raise OSError(errno.EINVAL, "flags, signal or stack")
+    if signo and flags & (CLONE_THREAD | CLONE_PARENT):
+        raise OSError(errno.EINVAL, "threads and siblings end as their process and sibling does")
     if flags & CLONE_PIDFD and flags & CLONE_PARENT_SETTID and pidfd == parent_tid:
         raise OSError(errno.EINVAL, "two things in one place")
-    if set_tid or set_tid_size or cgroup:
+    if bool(set_tid) != bool(set_tid_size) or set_tid_size > _MAX_PID_NS_LEVEL:
+        raise OSError(errno.EINVAL, "one number for each namespace of numbers")
+    if set_tid or flags & CLONE_INTO_CGROUP:
         raise OSError(errno.EPERM, "numbers and control groups are not chosen here")
     thread_area = tls if flags & CLONE_SETTLS else None
     return await clone(t, CloneArgs(flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd))
@@ -167,5 +174,5 @@ async def sys_waitid(t: Task, which: Int, upid: Int, info: Ptr, options: Int, ru
     if rusage:
         t.mm.pack(RUSAGE, rusage, *usage(child, RUSAGE_BOTH).pack())
     if info:
-        t.mm.write(info, siginfo.child(code, child.tid, child.cred.uid, value, 0, 0).pack()[:_SIGINFO_BYTES])
+        t.mm.write(info, siginfo.child(SIGCHLD, code, child.tid, child.cred.uid, value, 0, 0).pack()[:_SIGINFO_BYTES])
     return 0

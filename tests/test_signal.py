@@ -83,7 +83,7 @@ def test_wire_layout_of_siginfo() -> None:
     again = siginfo.unpack(data)
     assert (again.signo, again.code, again.pid, again.uid, again.value) == (34, -1, 7, 8, 0x1122334455667788)
     assert siginfo.fault(11, 1, 0xFFFF_8000_0000_0000).address == 0xFFFF_8000_0000_0000
-    assert siginfo.child(1, 9, 0, 3, 4, 5).status == 3
+    assert siginfo.child(17, 1, 9, 0, 3, 4, 5).status == 3
 
 
 @given(

@@ -119,7 +119,7 @@ def test_signal_sets() -> None:
             "{si_signo=SIGRT_2, si_code=SI_QUEUE, si_pid=7, si_uid=0, si_int=5, si_ptr=0x5}",
         ),
         (
-            siginfo.child(siginfo.CLD_KILLED, 9, 0, 11, 1, 2),
+            siginfo.child(17, siginfo.CLD_KILLED, 9, 0, 11, 1, 2),
             "{si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=9, si_uid=0, si_status=SIGSEGV, si_utime=1, si_stime=2}",
         ),
     ],

@@ -14,6 +14,21 @@ static int child(void *flags)
     _exit(0);
 }
 
+/* close_range gives a process a table of its own first, if it is told to. */
+static int closer(void *flags)
+{
+    label(syscall(SYS_close_range, 50, 50, (long)flags), "close_range %lx", (long)flags);
+    label(fcntl(50, F_GETFD), "descriptor in the child");
+    _exit(0);
+}
+
+static void closed_beside(int shared, long flags)
+{
+    dup2(1, 50);
+    waitpid(clone(closer, stack + sizeof stack, shared | SIGCHLD, (void *)flags), NULL, 0);
+    label(fcntl(50, F_GETFD), "shared %x, after close_range %lx", shared, flags);
+}
+
 static void beside(int shared, long flags)
 {
     char here[100];
@@ -35,6 +50,10 @@ int main(void)
         chdir(here);
         beside(0, flags[i]);
         chdir(here);
+    }
+    for (int flags = 0; flags < 8; flags += 2) {
+        closed_beside(CLONE_FILES, flags);
+        closed_beside(0, flags);
     }
     SHOW(unshare(CLONE_VM));
     SHOW(unshare(CLONE_SIGHAND));
