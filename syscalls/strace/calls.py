@@ -559,6 +559,9 @@ SPECS: dict[str, Spec] = {
     "setpriority": Spec(priority_who, integer, integer),
     "ioprio_get": Spec(ioprio_who, integer, extra=lambda call: _ioprio(call.result or 0)),
     "ioprio_set": Spec(ioprio_who, integer, Arg(lambda call, value: _ioprio(value & 0xFFFFFFFF))),
+    # Mounting
+    "mount": Spec(string, path, string, flags(c.MOUNT_FLAGS, "MS_"), string),
+    "umount2": Spec(path, flags(c.UMOUNT_FLAGS, "MNT_")),
     # Signals
     "rt_sigaction": Spec(signal_number, s.sigaction, out(s.sigaction), size),
     "rt_sigprocmask": Spec(mask_how, s.sigset(3), out(s.sigset(3)), size),

@@ -16,8 +16,10 @@ from syscalls.strace.calls import SPECS, Args, Spec, hexadecimal_result
 from syscalls.strace.commands import COMMANDS
 from syscalls.strace.events import EVENTS
 from syscalls.strace.filter import Filter
+from syscalls.strace.ipc import IPC
 from syscalls.strace.sockets import SOCKETS
 from syscalls.strace.structs import siginfo_text, sigset_text
+from syscalls.strace.uring import URING
 from syscalls.strace.values import Arg, Traced, hexadecimal, quote, signal_name
 
 RESULT_COLUMN = 40
@@ -28,7 +30,7 @@ RESTARTS = {
     514: "ERESTARTNOHAND (To be restarted if no handler)",
     516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
-DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS}
+DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS, **IPC, **URING}
 
 
 def spec(name: str) -> Spec:
