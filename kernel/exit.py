@@ -242,13 +242,9 @@ def notify_stopped(task: Task, signo: int) -> None:
         _notify(task, signal.SIGCHLD, CLD_STOPPED if signo else CLD_CONTINUED, signo or signal.SIGCONT)
 
 
-def orphaned_group(task: Task) -> bool:
-    """is_current_pgrp_orphaned: the terminal's stop signals do not stop such a group (setpgid(2))."""
-    return will_become_orphaned(task)
-
-
-def will_become_orphaned(task: Task, ignored: Task | None = None) -> bool:
-    """Whether nobody outside the task's process group, in its session, looks after a member of it but `ignored`."""
+def orphaned_group(task: Task, ignored: Task | None = None) -> bool:
+    """is_current_pgrp_orphaned, will_become_orphaned_pgrp: nobody outside the task's process group, in its session,
+    looks after a member of it but `ignored`.  The terminal's stop signals do not stop such a group (setpgid(2))."""
     for member in task.kernel.tasks.values():
         if member.pgid != task.pgid or not member.signals.shared.live or member is ignored:
             continue
@@ -267,7 +263,7 @@ def _kill_orphaned_group(task: Task, parent: Task | None, ignored: Task | None =
     if parent is None or parent.pgid == task.pgid or parent.sid != task.sid:
         return
     group = [member for member in task.kernel.tasks.values() if member.pgid == task.pgid and member.tid == member.tgid]
-    if any(member.stopped for member in group) and will_become_orphaned(task, ignored):
+    if any(member.stopped for member in group) and orphaned_group(task, ignored):
         for signo in (signal.SIGHUP, signal.SIGCONT):
             for member in group:
                 signal.send(member, siginfo.from_kernel(signo))
