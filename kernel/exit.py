@@ -155,6 +155,7 @@ def _process_end(shared: SignalStruct) -> None:
     for posix_timer in shared.posix_timers.values():
         posix_timer.stop()
     status = process_status(leader)
+    _kill_orphaned_group(leader, leader.parent, leader)
     notify_pidfd(leader)
     if leader.tgid == 1:
         leader.kernel.halted = status
@@ -241,11 +242,11 @@ def notify_stopped(task: Task, signo: int) -> None:
         _notify(task, signal.SIGCHLD, CLD_STOPPED if signo else CLD_CONTINUED, signo or signal.SIGCONT)
 
 
-def orphaned_group(task: Task) -> bool:
-    """is_current_pgrp_orphaned: nobody outside the group, in its session, looks after a member of it.  The
-    terminal's stop signals do not stop such a group (setpgid(2))."""
+def orphaned_group(task: Task, ignored: Task | None = None) -> bool:
+    """is_current_pgrp_orphaned, will_become_orphaned_pgrp: nobody outside the task's process group, in its session,
+    looks after a member of it but `ignored`.  The terminal's stop signals do not stop such a group (setpgid(2))."""
     for member in task.kernel.tasks.values():
-        if member.pgid != task.pgid or not member.signals.shared.live:
+        if member.pgid != task.pgid or not member.signals.shared.live or member is ignored:
             continue
         parent = member.parent
         if parent is None:
@@ -254,6 +255,18 @@ def orphaned_group(task: Task) -> bool:
         elif parent.pgid != member.pgid and parent.sid == member.sid:
             return False
     return True
+
+
+def _kill_orphaned_group(task: Task, parent: Task | None, ignored: Task | None = None) -> None:
+    """kill_orphaned_pgrp: `task` has ended (`ignored`), or lost its parent.  If its group is an orphan now and has
+    stopped members, nobody would ever continue them."""
+    if parent is None or parent.pgid == task.pgid or parent.sid != task.sid:
+        return
+    group = [member for member in task.kernel.tasks.values() if member.pgid == task.pgid and member.tid == member.tgid]
+    if any(member.stopped for member in group) and orphaned_group(task, ignored):
+        for signo in (signal.SIGHUP, signal.SIGCONT):
+            for member in group:
+                signal.send(member, siginfo.from_kernel(signo))
 
 
 def _reparent(task: Task) -> None:
@@ -275,6 +288,7 @@ def _reparent(task: Task) -> None:
         shared.children.remove(child)
         heir.signals.shared.children.append(child)
         child.exit_signal = signal.SIGCHLD
+        _kill_orphaned_group(child, task)
         if not child.signals.shared.live:
             heir.signals.shared.child_changed.wake()
             _notify(child, signal.SIGCHLD, *exit_code(process_status(child)))

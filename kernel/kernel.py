@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from kernel.posix_clocks import HrClock
     from kernel.task import Task
     from kernel.tty_jobctrl import TtyJobs
+    from vfs.devpts import DevPts
     from vfs.epoll import EpollUser
     from vfs.file import File
     from vfs.inotify import Watches
     from vfs.mount import MountTable
     from vfs.pages import FilePages
     from vfs.pseudofs import PseudoNode
-    from vfs.pty import DevPts
     from vfs.tmpfs import TmpFs
     from vfs.tty import Tty
     from vfs.unix import UnixNet
@@ -363,7 +363,7 @@ class Kernel:
     def devpts(self) -> DevPts:
         """All pseudo-terminals."""
         if self._devpts is None:
-            from vfs.pty import DevPts
+            from vfs.devpts import DevPts
 
             def owner() -> tuple[int, int]:
                 return self.current.cred.fsuid, self.current.cred.fsgid

@@ -127,7 +127,13 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             b"perf_event_paranoid": _number(4),
             b"pid_max": _number(PID_MAX),
             b"printk": _number(4, 4, 1, 7),
-            b"pty": TableDir({b"max": _number(4096), b"nr": _number(0), b"reserve": _number(1024)}),
+            b"pty": TableDir(
+                {
+                    b"max": _number(4096),
+                    b"nr": _live(lambda: b"%d" % len(kernel.devpts.pairs)),
+                    b"reserve": _number(1024),
+                }
+            ),
             b"random": TableDir(
                 {
                     b"boot_id": _string(boot_id),

@@ -15,8 +15,8 @@ from vfs.pseudofs import PseudoDir, PseudoFs, PseudoLink, PseudoNode, TableDir
 from vfs.wait import POLLIN, POLLRDNORM
 
 if TYPE_CHECKING:
+    from vfs.devpts import DevPts
     from vfs.pages import FilePages, Spans
-    from vfs.pty import DevPts
     from vfs.tty import JobControl
 
 TMPFS_MAGIC = 0x01021994  # what statfs reports for devtmpfs
@@ -232,7 +232,7 @@ class DevFs:
         self.pts_names = terminals.pts_names
 
         def ptmx() -> PseudoNode:
-            from vfs.pty import PtmxNode
+            from vfs.devpts import PtmxNode
 
             return PtmxNode(lambda: terminals.devpts, 0o666)
 

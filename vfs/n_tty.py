@@ -78,7 +78,7 @@ CONTINUATIONS = bytes(range(0x80, 0xC0))
 HALF = bytes(c & 0x7F for c in range(256))  # ISTRIP
 # Linux's tolower and toupper are Latin-1's
 LOWER = bytes(c + 32 if 65 <= c <= 90 or (0xC0 <= c <= 0xDE and c != 0xD7) else c for c in range(256))
-UPPER = bytes(c - 32 if 97 <= c <= 122 or (0xE0 <= c <= 0xFE and c != 0xF7) else c for c in range(256))
+UPPER = bytes(c - 32 if 97 <= c <= 122 or (c >= 0xE0 and c != 0xF7) else c for c in range(256))
 WORD = frozenset(c for c in range(256) if chr(c).isalnum() and (c < 128 or c >= 0xC0)) | {ord("_")}
 
 _control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what ECHOCTL shows as ^X

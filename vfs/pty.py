@@ -1,7 +1,8 @@
-"""Pseudo-terminals: Linux's ``drivers/tty/pty.c`` and ``fs/devpts``, pty(7), ptmx(4).
+"""Pseudo-terminals: Linux's ``drivers/tty/pty.c``, pty(7).
 
-Opening /dev/ptmx makes a pair.  What is written to the master is typed at the slave, whose line discipline
-(vfs/n_tty.py) makes of it what is read there; what is written to the slave lies in the master's `queue`.
+Opening /dev/ptmx (vfs/devpts.py) makes a pair.  What is written to the master is typed at the slave, whose
+line discipline (vfs/n_tty.py) makes of it what is read there; what is written to the slave lies in the
+master's `queue`.
 Differs from Linux: one queue stands for the master's own discipline and the buffer in front of it, so how
 many bytes fit before a writer waits is only about the same.
 """
@@ -9,16 +10,12 @@ many bytes fit before a writer waits is only about the same.
 from __future__ import annotations
 
 import errno
-import stat as stat_bits
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from vfs.devfs import makedev
 from vfs.fasync import POLL_IN, POLL_OUT, FasyncList
-from vfs.file import O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, File
+from vfs.file import O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK
 from vfs.n_tty import N_TTY_BUF_SIZE, NTty
-from vfs.node import Stat
-from vfs.pseudofs import PseudoDir, PseudoFs, PseudoNode
 from vfs.termbits import (
     B38400,
     CREAD,
@@ -65,29 +62,25 @@ from vfs.termbits import (
     VSTOP,
     Termios,
 )
-from vfs.tty import SIGTTOU, JobControl, Tty, TtyFile
+from vfs.tty import SIGTTOU, Tty, TtyFile
 from vfs.wait import POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, WaitQueue
 
 if TYPE_CHECKING:
-    from vfs.node import Node
+    from vfs.devpts import DevPts, PtsNode
     from vfs.pages import Spans
 
-DEVPTS_MAGIC = 0x1CD1
-DEVPTS_DEV = 0x19
-MAX_PTYS = 4096  # kernel.pty.max
-MASTER_MAJOR, SLAVE_MAJOR, PTMX = 128, 136, (5, 2)
+MASTER_MAJOR, SLAVE_MAJOR = 128, 136
 OUTPUT_LIMIT = 19456  # bytes of output nobody has read
 INPUT_LIMIT = 16384  # bytes typed that the line discipline has no room for
 UNTHROTTLE = 128  # a writer goes on when no more than that is left to read
 SIGINT, SIGQUIT, SIGTSTP, SIGWINCH = 2, 3, 20, 28
 STOP_CHARACTER, START_CHARACTER = 0o23, 0o21
-OPEN_FLAGS = O_ACCMODE | O_NONBLOCK
-PEER_FLAGS = O_ACCMODE | O_NONBLOCK | O_NOCTTY
+PEER_FLAGS = O_ACCMODE | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
 IN, OUT = POLLIN | POLLRDNORM, POLLOUT | POLLWRNORM
 
 
 class PtyEnd(Tty):
-    """What both ends of a pair have.  `files` are those opened on it, but for those hung up;
+    """What both ends of a pair have.  `files` are those opened on it, those hung up included;
     `other_closed` says that the other end has been open, and is not any more (TTY_OTHER_CLOSED)."""
 
     __slots__ = (
@@ -198,14 +191,11 @@ class PtyEnd(Tty):
         return self.available() > 0
 
     def close(self, file: TtyFile) -> None:
-        if file in self.files:
-            self.files.remove(file)
-            if not self.files:
-                self.closed()
-        pair = self.pair
-        pair.users -= 1
-        if not pair.users:
-            del pair.devpts.pairs[pair.index]
+        self.files.remove(file)
+        if not self.files:
+            self.closed()
+            if not self.link.files:
+                del self.pair.devpts.pairs[self.pair.index]
 
     # Flow of output
 
@@ -330,8 +320,8 @@ class PtyMaster(PtyEnd):
     def hang_up(self) -> None:
         for file in self.files:
             file.hung_up = True
-        self.files.clear()
-        self.closed()
+        self.read_wait.wake(POLLIN)
+        self.write_wait.wake(POLLOUT)
 
     def closed(self) -> None:
         """pty_close: the slave's users hear of it, its name goes."""
@@ -518,16 +508,12 @@ class PtySlave(PtyEnd):
 
     def hang_up(self) -> None:
         """tty_vhangup."""
-        hung = bool(self.files)
         for file in self.files:
             file.hung_up = True
-        self.files.clear()
         self.jobs.hang_up(self)
         self.typed.clear()
         self.ldisc.flush_input()
         self.ldisc.drop_echoes()
-        if hung:
-            self.closed()
         self.write_wait.wake(POLLOUT)
         self.read_wait.wake(POLLIN)
 
@@ -547,10 +533,9 @@ def default_flow(modes: Termios) -> bool:
 
 
 class Pty:
-    """A pair, under the number `index`.  `users` are its open files, those hung up included; until they are
-    gone the number is taken."""
+    """A pair, under the number `index`, which is taken until the last file of both ends is closed."""
 
-    __slots__ = ("devpts", "index", "jobs", "locked", "master", "node", "slave", "users")
+    __slots__ = ("devpts", "index", "jobs", "locked", "master", "node", "slave")
 
     def __init__(self, devpts: DevPts, index: int, node: PtsNode) -> None:
         self.devpts = devpts
@@ -558,143 +543,5 @@ class Pty:
         self.node = node
         self.jobs = devpts.jobs
         self.locked = True
-        self.users = 0
         self.master = PtyMaster(self, makedev(MASTER_MAJOR, index))
         self.slave = PtySlave(self, makedev(SLAVE_MAJOR, index))
-
-
-class PtsNode(PseudoNode):
-    """/dev/pts/N."""
-
-    __slots__ = ("gid", "pty", "times", "uid")
-
-    pty: Pty
-
-    def __init__(self, uid: int, gid: int, now_ns: int) -> None:
-        super().__init__(stat_bits.S_IFCHR | 0o600, lambda: (self.uid, self.gid))
-        self.uid = uid
-        self.gid = gid
-        self.times = (now_ns, now_ns, now_ns)
-
-    def attach(self, fs: PseudoFs, parent: PseudoDir) -> None:
-        self.fs = fs
-        self.parent = parent
-        self.ino = self.pty.index + 3
-
-    def stat(self) -> Stat:
-        atime, mtime, ctime = self.times
-        return Stat(
-            self.mode, self.ino, self.fs.dev, st_uid=self.uid, st_gid=self.gid, st_rdev=self.pty.slave.rdev,
-            st_blksize=1024, st_atime_ns=atime, st_mtime_ns=mtime, st_ctime_ns=ctime,
-        )  # fmt: skip
-
-    def chmod(self, mode: int) -> None:
-        self.mode = stat_bits.S_IFCHR | mode & 0o7777
-        self.times = (*self.times[:2], self.fs.now())
-
-    def chown(self, uid: int, gid: int) -> None:
-        self.uid = self.uid if uid in (-1, 0xFFFF_FFFF) else uid
-        self.gid = self.gid if gid in (-1, 0xFFFF_FFFF) else gid
-        self.times = (*self.times[:2], self.fs.now())
-
-    def utime(self, atime_ns: int | None, mtime_ns: int | None) -> None:
-        atime, mtime, _ = self.times
-        self.times = (
-            atime if atime_ns is None else atime_ns, mtime if mtime_ns is None else mtime_ns, self.fs.now(),
-        )  # fmt: skip
-
-    def open(self, flags: int, name: bytes) -> File:
-        return self.pty.devpts.open_slave(self, flags, name)
-
-
-class PtmxNode(PseudoNode):
-    """/dev/ptmx, and /dev/pts/ptmx, which by default nobody but the superuser may open."""
-
-    __slots__ = ("devpts",)
-
-    def __init__(self, devpts: Callable[[], DevPts], permissions: int) -> None:
-        super().__init__(stat_bits.S_IFCHR | permissions)
-        self.devpts = devpts
-
-    def stat(self) -> Stat:
-        found = super().stat()
-        found.st_rdev = makedev(*PTMX)
-        return found
-
-    def chmod(self, mode: int) -> None:
-        self.mode = stat_bits.S_IFCHR | mode & 0o7777
-
-    def open(self, flags: int, name: bytes) -> File:
-        return self.devpts().open_master(self, flags, name)
-
-
-class PtsDir(PseudoDir):
-    """/dev/pts.  `inherited` are terminals of the host that lxrun was started with, by name."""
-
-    __slots__ = ("devpts", "inherited")
-
-    def __init__(self, devpts: DevPts, inherited: dict[bytes, Callable[[], PseudoNode]]) -> None:
-        super().__init__(0o755)
-        self.devpts = devpts
-        self.inherited = inherited
-
-    def names(self) -> Iterable[bytes]:
-        return (*self.devpts.names, *self.inherited, b"ptmx")
-
-    def lookup(self, name: bytes) -> PseudoNode:
-        node = self.devpts.names.get(name)
-        return node if node is not None else super().lookup(name)
-
-    def make(self, name: bytes) -> PseudoNode | None:
-        if name == b"ptmx":
-            return PtmxNode(lambda: self.devpts, 0)
-        make = self.inherited.get(name)
-        return None if make is None else make()
-
-
-class DevPts:
-    """A devpts: its root directory, and the pairs by number.  `owner` gives the ids of whoever opens a master."""
-
-    __slots__ = ("fs", "inherited", "jobs", "names", "owner", "pairs", "root")
-
-    def __init__(
-        self,
-        jobs: JobControl,
-        now: Callable[[], int],
-        owner: Callable[[], tuple[int, int]],
-        inherited: dict[bytes, Callable[[], PseudoNode]],
-    ) -> None:
-        self.jobs = jobs
-        self.owner = owner
-        self.inherited = inherited
-        self.pairs: dict[int, Pty] = {}
-        self.names: dict[bytes, PtsNode] = {}
-        self.fs = PseudoFs(DEVPTS_MAGIC, DEVPTS_DEV, now)
-        self.root = self.fs.root(PtsDir(self, inherited))
-        self.root.lookup(b"ptmx")  # takes inode 2
-
-    def open_master(self, node: Node, flags: int, name: bytes) -> TtyFile:
-        """ptmx_open: a new pair.  Raises OSError(ENOSPC)."""
-        if len(self.pairs) >= MAX_PTYS:
-            raise OSError(errno.ENOSPC, "kernel.pty.max")
-        index = 0
-        while index in self.pairs or b"%d" % index in self.inherited:
-            index += 1
-        slave = PtsNode(*self.owner(), self.fs.now())
-        pair = self.pairs[index] = slave.pty = Pty(self, index, slave)
-        slave.attach(self.fs, self.root)
-        self.names[b"%d" % index] = slave
-        return TtyFile(node, flags & OPEN_FLAGS, name, pair.master)
-
-    def open_slave(self, node: PtsNode, flags: int, name: bytes) -> TtyFile:
-        """pty_open.  Raises OSError EIO (locked, or the master is closed), EBUSY (TIOCEXCL)."""
-        pair = node.pty
-        if pair.locked or not pair.master.files:
-            raise OSError(errno.EIO, "locked, or without a master")
-        if pair.slave.exclusive and not self.jobs.privileged():
-            raise OSError(errno.EBUSY, "in exclusive use")
-        file = TtyFile(node, flags & OPEN_FLAGS, name, pair.slave)
-        pair.master.other_closed = False
-        if not flags & O_NOCTTY:
-            self.jobs.opened(pair.slave, flags)
-        return file

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vfs.fasync import FasyncList
 from vfs.file import O_ACCMODE, O_ASYNC, O_NONBLOCK, O_WRONLY, File
 from vfs.pages import ShortSpans
+from vfs.pseudofs import fill
 from vfs.termbits import (
     FIONREAD,
     TCFLSH,
@@ -41,6 +42,7 @@ from vfs.termbits import (
     TIOCGETD,
     TIOCGEXCL,
     TIOCGPGRP,
+    TIOCGPTPEER,
     TIOCGSID,
     TIOCGWINSZ,
     TIOCNOTTY,
@@ -128,7 +130,6 @@ class TtyFile(File):
         self.tty = tty
         self.hung_up = False
         tty.files.add(self)
-        tty.pair.users += 1
 
     # Data
 
@@ -153,13 +154,18 @@ class TtyFile(File):
 
     def take(self, spans: Spans) -> int:
         """What there is to read, however little.  Raises BlockingIOError if there is nothing."""
-        size = sum(map(len, spans))
         if not self.tty.available() and not self.tty.packet_status():
             self.tty.check_open(self)
             if self.hung_up:
                 return 0
             raise BlockingIOError(errno.EAGAIN, "no input")
-        return self.tty.take(spans, size) if size else 0
+        good = sum(map(len, spans))
+        if type(spans) is not ShortSpans:
+            return self.tty.take(spans, good) if good else 0
+        # Linux reads pieces of 64 bytes and then copies them: what it cannot copy is lost
+        piece = bytearray(min(spans.size, good // 64 * 64 + 64))
+        taken = self.tty.take([memoryview(piece)], len(piece))
+        return fill(spans, bytes(piece[:taken]))
 
     def write(self, spans: Spans) -> int:
         """tty_write: as much as there is room for."""
@@ -254,6 +260,8 @@ class TtyFile(File):
             if not tty.jobs.privileged():
                 raise OSError(errno.EPERM, "not privileged")
             tty.hang_up()
+        elif request == TIOCGPTPEER and tty is tty.slave:
+            raise OSError(errno.EIO, "not a master")
         else:
             return tty.driver_ioctl(task, request, arg)
         return 0

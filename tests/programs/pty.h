@@ -110,11 +110,12 @@ UNUSED static void type_bytes(int master, int slave, const char *what, const cha
     long got[16], reads = 0;
     if (write(master, text, size) != size)
         die("typing");
+    int flags = fcntl(slave, F_GETFL);
     no_wait(slave, 1);
     while (reads < 15 && (got[reads] = read(slave, data[reads], sizeof *data)) >= 0)
         reads++;
     int last = errno;
-    no_wait(slave, 0);
+    fcntl(slave, F_SETFL, flags);
     long n = collect(master, echo, sizeof echo);
     printf("%s\n  ", what);
     show_bytes("echo", echo, n);
