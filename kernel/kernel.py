@@ -146,6 +146,8 @@ class Kernel:
         self._devpts: DevPts | None = None
         self.pts_names: dict[bytes, Callable[[], PseudoNode]] = {}  # inherited terminals in /dev/pts
         self._mqueues: MqFs | None = None
+        self.aio_nr = 0  # requests that all contexts promise, and how many they may
+        self.aio_max_nr = 65536
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers

@@ -18,6 +18,7 @@ from kernel.fault import FileMapping, PageFaults
 from kernel.vma import PROT_NONE, Vma
 
 if TYPE_CHECKING:
+    from kernel.aio import AioContext
     from kernel.kernel import Kernel
     from vfs.file import File
     from vfs.pages import FilePages
@@ -63,6 +64,7 @@ class AddressSpace(PageFaults):
         self.code_range = self.data_range = (0, 0)
         self.stack_start = 0
         self.exe_file: File | None = None  # nobody may write to it
+        self.aio: dict[int, AioContext] | None = None  # ioctx_table
 
     # VMAs
 
@@ -650,6 +652,10 @@ class AddressSpace(PageFaults):
         if exe is not None:
             exe.node.allow_write_access()
             exe.put()
+        if self.aio:
+            from kernel.aio import exit_aio
+
+            exit_aio(self)
         for vma in self.vmas:
             self._drop_pages(vma)
             self._uncharge(vma)

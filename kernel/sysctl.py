@@ -197,8 +197,8 @@ def _fs_dir(kernel: Kernel) -> TableDir:
 
     return TableDir(
         {
-            b"aio-max-nr": _number(65536),
-            b"aio-nr": _number(0),
+            b"aio-max-nr": _tunable(lambda: kernel, ("aio_max_nr", ULONG_MAX)),
+            b"aio-nr": _live(lambda: b"%d" % kernel.aio_nr, whole=True),
             b"epoll": TableDir({b"max_user_watches": _number(kernel.max_user_watches)}),
             b"file-max": _number(FILE_MAX),
             b"file-nr": _live(file_nr, whole=True),

@@ -51,6 +51,7 @@ _S_IALLUGO = 0o7777
 
 MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL, MFD_EXEC = 1, 2, 4, 8, 16
 _MFD_KNOWN = 0x1F
+_MFD_HUGE_SIZES = 63 << 26
 _MFD_NAME_MAX = 249
 
 
@@ -94,10 +95,11 @@ def check_how(flags: int, mode: int, resolve: int) -> None:
 
 def sys_memfd_create(t: Task, name: Ptr, flags: UInt) -> Result:
     """memfd_create(2)."""
-    if flags & ~_MFD_KNOWN or (flags & MFD_EXEC and flags & MFD_NOEXEC_SEAL):
+    known = _MFD_KNOWN | _MFD_HUGE_SIZES if flags & MFD_HUGETLB else _MFD_KNOWN
+    if flags & ~known or (flags & MFD_EXEC and flags & MFD_NOEXEC_SEAL):
         return -errno.EINVAL
     if flags & MFD_HUGETLB:
-        return -errno.ENOSYS if flags & ~(MFD_HUGETLB | MFD_CLOEXEC) == 0 else -errno.EINVAL
+        return -errno.ENOSYS  # as a Linux without hugetlbfs
     try:
         text = t.mm.cstring(name, _MFD_NAME_MAX + 1)
     except OSError as error:

@@ -20,7 +20,6 @@ ENOSYS, EPERM, EINVAL = errno.ENOSYS, errno.EPERM, errno.EINVAL
 OBSOLETE: Final = REFUSED(ENOSYS, "removed from Linux")
 ONLY_UNIX: Final = PARTIAL("AF_UNIX; AF_NETLINK on which nobody answers; EAFNOSUPPORT for all others")
 NO_CAPABILITY: Final = REFUSED(EPERM, "needs a capability that guests do not have")
-NO_AIO: Final = REFUSED(ENOSYS, "no asynchronous input and output")
 NO_NUMA: Final = REFUSED(ENOSYS, "one memory node")
 NO_PKEYS: Final = REFUSED(ENOSYS, "no memory protection keys")
 NO_KEYS: Final = REFUSED(ENOSYS, "no key rings")
@@ -151,10 +150,12 @@ TABLE: Final[tuple[Family, ...]] = (
         "Asynchronous input and output",
         "aio",
         (
-            *(
-                Call(f"io_{name}", NO_AIO)
-                for name in ("setup", "destroy", "getevents", "pgetevents", "submit", "cancel")
-            ),
+            Call("io_setup", FULL),
+            Call("io_destroy", FULL),
+            Call("io_submit", PARTIAL("a write to a pipe or socket ends when that is full")),
+            Call("io_cancel", FULL),
+            Call("io_getevents", FULL),
+            Call("io_pgetevents", FULL, NOHAND),
         ),
     ),
     Family(

@@ -113,6 +113,8 @@ class File:
 
     def add_seals(self, seals: int) -> None:
         """F_ADD_SEALS."""
+        if self.flags & O_ACCMODE == O_RDONLY:
+            raise OSError(errno.EPERM, "not open for writing")
         raise OSError(errno.EINVAL, "cannot be sealed")
 
     def seals(self) -> int:

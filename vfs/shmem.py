@@ -256,9 +256,9 @@ class ShmemFile(File):
     def reserve(self, mode: int, offset: int, end: int) -> None:
         """Give every page of a range a frame, or none of them a new one."""
         data = self.node.data
-        grows = not mode & FALLOC_FL_KEEP_SIZE and end > data.length
-        if grows and self.node.seals & F_SEAL_GROW:
+        if end > data.length and self.node.seals & F_SEAL_GROW:
             raise OSError(errno.EPERM, "sealed")
+        grows = not mode & FALLOC_FL_KEEP_SIZE and end > data.length
         added: list[int] = []
         try:
             for index in range(offset >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT):

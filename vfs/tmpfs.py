@@ -222,6 +222,11 @@ class TmpFile(TmpNode):
             self.resize(0)
         return ShmemFile(self, flags, name)
 
+    def chmod(self, mode: int) -> None:
+        if self.seals & F_SEAL_EXEC and (mode ^ self.mode) & 0o111:
+            raise OSError(errno.EPERM, "sealed")
+        super().chmod(mode)
+
     def truncate(self, size: int) -> None:
         self.resize(size)
 
