@@ -311,6 +311,10 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
         raise
 
     end.de_thread(t)
+    if t.io_uring is not None:
+        from kernel.io_uring.cancel import exec_task
+
+        exec_task(t)
     end.mm_release(t)
     old = t.mm
     if old is not None:

@@ -84,9 +84,9 @@ def do_exit(task: Task) -> None:
         task.call.close()
         task.call = task.waiting = None
     if task.io_uring is not None:
-        from kernel.io_uring.cancel import cancel_task
+        from kernel.io_uring.cancel import exit_task
 
-        cancel_task(task)
+        exit_task(task)
     for tracer in kernel.tracers:
         tracer.exit(task, status)
     mm_release(task)

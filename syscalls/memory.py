@@ -67,6 +67,7 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
         raise OSError(errno.EACCES, "PR_SET_MDWE")
     shared = kind != MAP_PRIVATE
     pages = None
+    maps_whole = False
     may = READ | WRITE | EXEC
     name = b""
     if file is None:
@@ -89,6 +90,7 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
         if shared:
             may &= ~file.write_sealed(prot)
         file.check_map(offset, page_up(length))
+        maps_whole = file.maps_whole
     mm = t.mm
     if flags & MAP_32BIT and not flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) and not addr:
         addr = mm.gap(page_up(length), below=_LOW_TOP)
@@ -106,7 +108,7 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
         noreplace=bool(flags & MAP_FIXED_NOREPLACE),
         growsdown=bool(flags & MAP_GROWSDOWN),
         noreserve=bool(flags & MAP_NORESERVE),
-        populate=bool(flags & (MAP_POPULATE | MAP_LOCKED)) and not flags & MAP_NONBLOCK,
+        populate=(bool(flags & (MAP_POPULATE | MAP_LOCKED)) and not flags & MAP_NONBLOCK) or maps_whole,
         may=may,
         name=name,
     )

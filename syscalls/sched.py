@@ -220,15 +220,6 @@ def sys_ioprio_get(t: Task, which: Int, who: Int) -> int:
     return min([task.sched.ioprio or best_effort | (task.sched.nice + 20) // 5 for task in chosen])
 
 
-def check_ioprio(t: Task, ioprio: int) -> None:
-    """ioprio_check_cap.  Raises OSError(EINVAL, EPERM)."""
-    kind, level = ioprio >> IOPRIO_CLASS_SHIFT & 7, ioprio & 0x1FFF
-    if kind > 3 or (kind in (IOPRIO_CLASS_RT, IOPRIO_CLASS_BE) and level & 7 != level & 0x1FFF) or (not kind and level):
-        raise OSError(errno.EINVAL, "bad priority")
-    if kind == IOPRIO_CLASS_RT and not t.cred.capable(CAP_SYS_NICE):
-        raise OSError(errno.EPERM, "needs CAP_SYS_NICE")
-
-
 def sys_ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> Result:
     """ioprio_set(2): kept and given back; the host decides about its own input and output."""
     check_ioprio(t, ioprio)
@@ -245,3 +236,12 @@ def sys_ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> Result:
             raise OSError(errno.EPERM, "not its owner")
         task.sched.ioprio = ioprio & 0xFFFF
     return 0
+
+
+def check_ioprio(t: Task, ioprio: int) -> None:
+    """ioprio_check_cap.  Raises OSError(EINVAL, EPERM)."""
+    kind, level = ioprio >> IOPRIO_CLASS_SHIFT & 7, ioprio & 0x1FFF
+    if kind > 3 or (kind in (IOPRIO_CLASS_RT, IOPRIO_CLASS_BE) and level & 7 != level & 0x1FFF) or (not kind and level):
+        raise OSError(errno.EINVAL, "bad priority")
+    if kind == IOPRIO_CLASS_RT and not t.cred.capable(CAP_SYS_NICE):
+        raise OSError(errno.EPERM, "needs CAP_SYS_NICE")

@@ -162,7 +162,7 @@ TABLE: Final[tuple[Family, ...]] = (
         "io_uring",
         "io_uring",
         (
-            Call("io_uring_setup", PARTIAL("no IORING_SETUP_SQPOLL: EINVAL")),
+            Call("io_uring_setup", FULL),
             Call("io_uring_enter", FULL),
             Call("io_uring_register", FULL),
         ),

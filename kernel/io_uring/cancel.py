@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     IORING_ASYNC_CANCEL_USERDATA, IORING_ASYNC_CANCEL_OP,
 ) = (1 << bit for bit in range(6))  # fmt: skip
 CANCEL_FLAGS = (1 << 6) - 1
+RING_NAME = b"anon_inode:[io_uring]"
 
 
 class Match:
@@ -68,29 +69,46 @@ def cancel(ring: IoRing, match: Match, but: Request | None = None) -> int:
     return 0
 
 
-def cancel_task(task: Task) -> None:
-    """io_uring_cancel_generic: the task ends or executes another program, and its requests end with it.  Others
+def exit_task(task: Task) -> None:
+    """io_uring_files_cancel: the task ends.  What it left under way ends when it is woken, or with the ring;
+    only what waits for a ring ends now, since it might hold that ring."""
+    uring = task.io_uring
+    assert uring is not None
+    uring.dying = True
+    if task.task_works:
+        task_work_run(task)
+    for request in tuple(uring.requests):
+        if request.file is not None and request.file.name == RING_NAME:
+            request.cancel()
+            request.ring.commit()
+    _unregister(task)
+
+
+def exec_task(task: Task) -> None:
+    """io_uring_task_cancel: the task executes another program, and its requests end with the old one.  Others
     may share its rings, and find their completions."""
     uring = task.io_uring
     assert uring is not None
     uring.dying = True
     rings: dict[IoRing, None] = {}
-    while uring.requests or task.task_works or any(ring.works for ring in rings):
+    while uring.requests or task.task_works:
         for request in tuple(uring.requests):
             rings[request.ring] = None
             if not request.cancel():
                 request.abandon()
-        for ring in rings:
-            for waiting in tuple(ring.deferred):
-                if waiting.task is task:
-                    ring.deferred.remove(waiting)
-                    ring.deferred_size -= waiting.chain_size
-                    waiting.complete_later(-errno.ECANCELED)
-            if ring.works:
-                ring.run_local_work()
-            ring.commit()
         if task.task_works:
             task_work_run(task)
+    for ring in rings:
+        if ring.works:
+            ring.run_local_work()
+        ring.commit()
+    _unregister(task)
     task.io_uring = None
-    for ring in uring.registered.values():
+
+
+def _unregister(task: Task) -> None:
+    """io_uring_unreg_ringfd."""
+    assert task.io_uring is not None
+    rings, task.io_uring.registered = task.io_uring.registered, {}
+    for ring in rings.values():
         ring.put()

@@ -75,7 +75,7 @@ class Request:
 
     __slots__ = (
         "alarm", "call", "chain_size", "cqe_flags", "cred", "done", "extra", "file", "flags", "held", "issue", "link",
-        "linked_timeout", "opcode", "poll_mask", "result", "ring", "running", "slot", "sqe", "task", "timeout",
+        "linked_timeout", "once", "opcode", "poll_mask", "result", "ring", "running", "slot", "sqe", "task", "timeout",
         "user_data", "waiting", "wake", "woken",
     )  # fmt: skip
 
@@ -103,6 +103,7 @@ class Request:
         self.alarm: Timer | None = None
         self.poll_mask = -1
         self.woken = False
+        self.once = False  # a multishot poll has heard of itself, and ends
         self.running = False
         self.done = False
         self.timeout: Any = None  # of time-outs: kernel/io_uring/timeout.py
@@ -263,6 +264,8 @@ class Request:
             return False
         self.disarm()
         self.woken = True
+        if self.ring.waking:
+            self.once = True
         self.ring.add_work(self.task, self.step_work)
         return True
 

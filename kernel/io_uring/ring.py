@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from kernel.cred import Credentials
     from kernel.io_uring.request import OpTable, Request
     from kernel.io_uring.restrictions import Restrictions
+    from kernel.io_uring.sqpoll import SqPoll
     from kernel.mm import AddressSpace
     from kernel.task import Task
     from vfs.eventfd import EventFd
@@ -96,8 +97,10 @@ class RingPages(FilePages):
             self.pages[index] = frame
 
     def remove(self, offset: int) -> None:
-        """A part is no longer there for mmap(2)."""
-        self.drop(offset >> PAGE_SHIFT, self.sizes.pop(offset))
+        """A part is no longer there for mmap(2).  Where it is mapped it stays."""
+        first = offset >> PAGE_SHIFT
+        for index in range(first, first + self.sizes.pop(offset)):
+            self.frames.drop(self.pages.pop(index))
 
     def part(self, offset: int, size: int) -> int:
         """Which part a mapping of `size` bytes at `offset` shows.  Raises OSError(EINVAL)."""
@@ -117,6 +120,9 @@ class IoRing(File):
     """
 
     pollable = True
+    maps_whole = True
+    waking = 0  # in `commit` of some ring: a poll that hears of it waits for itself (EPOLL_URING_WAKE)
+    signalling = False  # in `signal_eventfd` of some ring
 
     def __init__(self, task: Task, ops: OpTable, flags: int, sq_entries: int, cq_entries: int) -> None:
         node = AnonNode(Stat(0o600, ANON_INO, ANON_INODEFS_DEV), ANON_INODE_FS_MAGIC)
@@ -138,6 +144,7 @@ class IoRing(File):
         self.sq_head = 0
         self.submitter: Task | None = None  # SINGLE_ISSUER: nobody else may
         self.disabled = False
+        self.sqpoll: SqPoll | None = None
         self.requests: dict[Request, None] = {}
         self.inflight = 0
         self.linked: Request | None = None  # the chain that is being put together
@@ -245,6 +252,10 @@ class IoRing(File):
     def mapping(self) -> FilePages:
         return self.parts
 
+    def pending(self) -> int:
+        """Entries that were not taken yet (io_sqring_entries)."""
+        return min(self.words[self.sq_tail_at] - self.sq_head & WORD, self.sq_entries)
+
     # Completions
 
     def post(self, user_data: int, res: int, flags: int = 0, extra1: int = 0, extra2: int = 0) -> None:
@@ -295,12 +306,18 @@ class IoRing(File):
 
     def commit(self) -> None:
         """Completions were posted: tell whoever waits for that (io_cq_unlock_post)."""
+        if self.setup_flags & IORING_SETUP_TASKRUN_FLAG and not self.works:
+            self.set_sq_flag(IORING_SQ_TASKRUN, False)
         if self.sequenced:
             from kernel.io_uring.timeout import flush_timeouts
 
             flush_timeouts(self)
         if self.waiting.waiters or self.waiting.exclusive:
-            self.waiting.wake(POLLIN)
+            IoRing.waking += 1
+            try:
+                self.waiting.wake(POLLIN)
+            finally:
+                IoRing.waking -= 1
         if self.eventfd is not None and not self.eventfd_async:
             self.signal_eventfd()
 
@@ -310,7 +327,20 @@ class IoRing(File):
             return
         if self._evfd_tail != self.cq_tail + len(self.overflow):
             self._evfd_tail = self.cq_tail + len(self.overflow)
+            self._signal()
+
+    def _signal(self) -> None:
+        """Add 1 to the eventfd; a little later if this is the consequence of doing that (eventfd_signal_allowed)."""
+        if self.eventfd is None:
+            return
+        if IoRing.signalling:
+            self.kernel.timers.add(self.kernel.clock.monotonic_ns(), self._signal)
+            return
+        IoRing.signalling = True
+        try:
             self.eventfd.signal(1)
+        finally:
+            IoRing.signalling = False
 
     def set_eventfd(self, file: EventFd, only_async: bool) -> None:
         """Signal `file`, of which a reference is taken over, when there are completions."""
@@ -327,9 +357,14 @@ class IoRing(File):
             if len(self.works) == 1:
                 if self.setup_flags & IORING_SETUP_TASKRUN_FLAG:
                     self.set_sq_flag(IORING_SQ_TASKRUN, True)
-                if self.eventfd is not None and not self.word(CQ_FLAGS) & IORING_CQ_EVENTFD_DISABLED:
-                    self.eventfd.signal(1)
+                if not self.word(CQ_FLAGS) & IORING_CQ_EVENTFD_DISABLED:
+                    self._signal()
             self.waiting.wake(POLLIN)
+            return
+        if task.zombie:  # the fallback work: all it can do is to say that it was cancelled
+            ring = work()
+            if ring is not None:
+                ring.commit()
             return
         if self.setup_flags & IORING_SETUP_TASKRUN_FLAG:
             self.set_sq_flag(IORING_SQ_TASKRUN, True)
@@ -370,6 +405,8 @@ class IoRing(File):
     def release(self) -> None:
         """io_ring_ctx_wait_and_kill: everything that was registered or submitted goes with the ring."""
         self.cancelling = True
+        if self.sqpoll is not None:
+            self.sqpoll.stop()
         for request in tuple(self.requests):
             request.abandon()
         self.requests.clear()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from emu.engine import PAGE_SHIFT, PAGE_SIZE, WRITE
 from kernel.io_uring.ring import WORD, IoRing, pages_for
+from kernel.io_uring.sqpoll import SqPoll
 from kernel.io_uring.submit import submit
 from kernel.io_uring.uapi import (
     CQ_ENTRIES,
@@ -24,6 +25,8 @@ from kernel.io_uring.uapi import (
     IORING_ENTER_EXT_ARG,
     IORING_ENTER_GETEVENTS,
     IORING_ENTER_REGISTERED_RING,
+    IORING_ENTER_SQ_WAIT,
+    IORING_ENTER_SQ_WAKEUP,
     IORING_FEAT_CQE_SKIP,
     IORING_FEAT_CUR_PERSONALITY,
     IORING_FEAT_EXT_ARG,
@@ -96,7 +99,7 @@ EBADFD, EBADR, ETIME = 77, 53, 62
 def sys_io_uring_setup(t: Task, entries: UInt, params: Ptr) -> Result:
     """io_uring_setup(2)."""
     raw = t.mm.read(params, PARAMS_SIZE)
-    _, cq_entries, flags, _, _, _, wq_fd = PARAMS.unpack_from(raw)
+    _, cq_entries, flags, sq_cpu, sq_idle, _, wq_fd = PARAMS.unpack_from(raw)
     if any(raw[PARAMS.size - 12 : PARAMS.size]) or flags & ~SETUP_FLAGS:
         return -errno.EINVAL
     if flags & IORING_SETUP_REGISTERED_FD_ONLY and not flags & IORING_SETUP_NO_MMAP:
@@ -110,6 +113,8 @@ def sys_io_uring_setup(t: Task, entries: UInt, params: Ptr) -> Result:
             return -errno.ENXIO
         if not isinstance(other, IoRing):
             return -errno.EINVAL
+    if flags & IORING_SETUP_SQ_AFF and sq_cpu:
+        return -errno.EINVAL  # there is one processor
     if not flags & IORING_SETUP_REGISTERED_FD_ONLY:
         t.files.unused()
     ring = IoRing(t, OPS, flags, sq_entries, cq_entries)
@@ -127,10 +132,12 @@ def sys_io_uring_setup(t: Task, entries: UInt, params: Ptr) -> Result:
     sq_offsets = (SQ_HEAD, SQ_TAIL, SQ_MASK, SQ_ENTRIES, SQ_FLAGS, SQ_DROPPED, array, 0, user_sqes)
     cq_offsets = (CQ_HEAD, CQ_TAIL, CQ_MASK, CQ_ENTRIES, CQ_OVERFLOW, CQES, CQ_FLAGS, 0, user_rings)
     answer = bytearray(raw)
-    PARAMS.pack_into(answer, 0, sq_entries, cq_entries, flags, *PARAMS.unpack_from(raw)[3:5], FEATURES, wq_fd)
+    PARAMS.pack_into(answer, 0, sq_entries, cq_entries, flags, sq_cpu, sq_idle, FEATURES, wq_fd)
     SQ_OFFSETS.pack_into(answer, SQ_OFFSETS_AT, *sq_offsets)
     CQ_OFFSETS.pack_into(answer, CQ_OFFSETS_AT, *cq_offsets)
     uring = uring_task(t)
+    if flags & IORING_SETUP_SQPOLL:
+        ring.sqpoll = SqPoll(ring, t, sq_idle)
     try:
         t.mm.write(params, answer)
         if flags & IORING_SETUP_REGISTERED_FD_ONLY:
@@ -162,11 +169,14 @@ def ring_sizes(entries: int, cq_entries: int, flags: int) -> tuple[int, int]:
 
 def good_flags(flags: int) -> bool:
     """Whether the flags of a ring go together."""
-    if flags & (IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF):
-        return False  # no thread takes entries here
+    works = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN
+    if flags & IORING_SETUP_SQPOLL:
+        if flags & (works | IORING_SETUP_TASKRUN_FLAG):
+            return False
+    elif flags & IORING_SETUP_SQ_AFF:
+        return False
     if flags & IORING_SETUP_DEFER_TASKRUN and not flags & IORING_SETUP_SINGLE_ISSUER:
         return False
-    works = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN
     return not flags & IORING_SETUP_TASKRUN_FLAG or bool(flags & works)
 
 
@@ -206,7 +216,16 @@ def sys_io_uring_enter(
     if ring.disabled:
         return -EBADFD
     submitted = 0
-    if to_submit:
+    if ring.sqpoll is not None:
+        if ring.sqpoll.dead:
+            return -errno.EOWNERDEAD
+        if flags & IORING_ENTER_SQ_WAKEUP:
+            ring.sqpoll.wake()
+        ring.sqpoll.look()
+        submitted = to_submit
+        if flags & IORING_ENTER_SQ_WAIT and ring.pending() >= ring.sq_entries:
+            return wait_for_room(t, ring, to_submit)
+    elif to_submit:
         if ring.submitter is not None and ring.submitter is not t:
             return -errno.EEXIST
         if t.io_uring is None:
@@ -221,6 +240,14 @@ def sys_io_uring_enter(
     except OSError as error:
         return submitted or -(error.errno or errno.EIO)
     return result
+
+
+async def wait_for_room(t: Task, ring: IoRing, submitted: int) -> int:
+    """IORING_ENTER_SQ_WAIT: until entries were taken (io_sqpoll_wait_sq)."""
+    assert ring.sqpoll is not None
+    while ring.pending() >= ring.sq_entries and not ring.sqpoll.dead:
+        await t.wait(ring.sqpoll.room)
+    return submitted
 
 
 def wait_completions(t: Task, ring: IoRing, wanted: int, flags: int, arg: int, size: int, submitted: int) -> Result:
@@ -270,6 +297,8 @@ async def wait_on(
         while True:
             if ring.works:
                 ring.run_local_work()
+            if ring.sqpoll is not None:
+                ring.sqpoll.look()
             if ring.overflow:
                 ring.flush_overflow()
             if not goal - ring.cq_tail & WORD or goal - ring.cq_tail & 1 << 31 or ring.cq_timeouts != timeouts:

@@ -132,6 +132,8 @@ def prep_fixed_fd_install(request: Request) -> Issue:
     if not request.flags & IOSQE_FIXED_FILE:
         raise OSError(errno.EBADF, "not a registered file")
     unused(sqe.op_flags & ~IORING_FIXED_FD_NO_CLOEXEC)
+    if request.cred is not None:
+        raise OSError(errno.EPERM, "not for a personality")
 
     def issue(request: Request) -> int:
         assert request.file is not None

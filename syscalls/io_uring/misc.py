@@ -177,6 +177,8 @@ def prep_futex_wake(request: Request) -> Issue:
 
     def issue(request: Request) -> int:
         sqe, t = request.sqe, request.task
+        if not sqe.off:
+            return 0
         woken: int = t.kernel.futexes.wake(t, sqe.addr, sqe.off, sqe.addr3, shared=shared)
         return woken
 

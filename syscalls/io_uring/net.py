@@ -41,7 +41,6 @@ from syscalls.socket import (
     read_address,
     store_address,
 )
-from vfs.file import O_NONBLOCK
 from vfs.sock import (
     MSG_CMSG_CLOEXEC,
     MSG_DONTWAIT,
@@ -77,11 +76,6 @@ def sock_of(request: Request) -> Sock:
     if sock is None:
         raise OSError(errno.ENOTSOCK, "not a socket")
     return sock
-
-
-def no_wait(request: Request, flags: int) -> bool:
-    """REQ_F_NOWAIT: it is not to wait."""
-    return bool(flags & MSG_DONTWAIT)
 
 
 # Making and naming
@@ -185,8 +179,7 @@ def accept(request: Request) -> Result:
     connection = sock.accept()
     if connection is not None:
         return accepted(request, connection)
-    assert request.file is not None
-    if request.file.flags & O_NONBLOCK or request.sqe.ioprio & IORING_ACCEPT_DONTWAIT:
+    if request.sqe.ioprio & IORING_ACCEPT_DONTWAIT:
         return -errno.EAGAIN
     return accept_on(request, sock)
 
@@ -209,7 +202,6 @@ async def accept_multishot(request: Request) -> int:
         if connection is None:
             if sock.end_of_file():
                 return -errno.EINVAL
-            assert request.file is not None
             if request.sqe.ioprio & IORING_ACCEPT_DONTWAIT:
                 return -errno.EAGAIN
             await request.task.wait(sock.readable)
@@ -289,8 +281,7 @@ def send(request: Request, message: Sending, buffers: Buffers, size: int) -> Res
         whole = sock.send(message, Cursor(buffers(0)))
         if whole or (message.sent and not message.flags & MSG_WAITALL):
             return message.sent
-        assert request.file is not None
-        if no_wait(request, message.flags):
+        if message.flags & MSG_DONTWAIT:
             return message.sent or -errno.EAGAIN
         waits = True
         return send_on(request, sock, message, buffers, size)
@@ -398,8 +389,7 @@ def receive(request: Request, message: Receiving, buffers: Buffers, size: int, f
     sock = sock_of(request)
     if sock.receive(message, Cursor(buffers(0))):
         return ended(request, message, size, finish)
-    assert request.file is not None
-    if no_wait(request, message.flags):
+    if message.flags & MSG_DONTWAIT:
         return ended(request, message, size, finish) if message.copied else -errno.EAGAIN
     return receive_on(request, sock, message, buffers, size, finish)
 
@@ -480,8 +470,7 @@ def receive_selected(request: Request, flags: int, limit: int, finish: Finish) -
     result = try_selected(request, flags, limit, finish)
     if result is not None:
         return result
-    assert request.file is not None
-    if no_wait(request, flags):
+    if flags & MSG_DONTWAIT:
         return -errno.EAGAIN
     return receive_selected_on(request, flags, limit, finish)
 

@@ -47,7 +47,7 @@ async def poll_multishot(request: Request) -> int:
     while True:
         ready = file.poll() & request.poll_mask
         if ready:
-            if not request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE):
+            if request.once or not request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE):
                 return ready
             request.ring.commit()
         await request.task.wait(*file.queues(request.poll_mask))

@@ -478,6 +478,8 @@ def enable_rings(t: Task, ring: IoRing, arg: int, count: int) -> Result:
         ring.submitter = t
     ring.restrictions = ring.next_restrictions
     ring.disabled = False
+    if ring.sqpoll is not None:
+        ring.sqpoll.wake()
     return 0
 
 

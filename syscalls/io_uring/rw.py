@@ -22,7 +22,7 @@ from syscalls.io import (
     read_once,
     write_once,
 )
-from vfs.file import O_NONBLOCK
+from syscalls.sched import check_ioprio
 from vfs.wait import POLLIN, POLLOUT
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def prep_rw(buffers: Callable[[Request, int], Buffers], write: bool) -> Callable
 
     def prep(request: Request) -> Issue:
         sqe = request.sqe
+        if sqe.ioprio:
+            check_ioprio(request.task, sqe.ioprio)
         if sqe.flags & IOSQE_BUFFER_SELECT:
             if buffers is vector and sqe.len > 1:
                 raise OSError(errno.EINVAL, "one buffer is selected")
@@ -101,7 +103,7 @@ def do_read(request: Request, buffers: Buffers, offset: int | None, flags: int) 
     try:
         done = read_once(t, file, spans, offset)
     except BlockingIOError:
-        if file.flags & O_NONBLOCK or flags & RWF_NOWAIT:
+        if flags & RWF_NOWAIT or not file.pollable:
             return -errno.EAGAIN
         return read_on(request, buffers)
     if done < sum(map(len, spans)):
@@ -137,7 +139,7 @@ def do_write(request: Request, buffers: Buffers, offset: int | None, flags: int)
     try:
         done = write_once(t, file, spans, offset, flags)
     except BlockingIOError:
-        if file.flags & O_NONBLOCK or flags & RWF_NOWAIT:
+        if flags & RWF_NOWAIT or not file.pollable:
             return -errno.EAGAIN
         return write_on(request, buffers, flags)
     if done < sum(map(len, spans)):
@@ -182,7 +184,7 @@ def read_selected(request: Request) -> Result:
     try:
         return finish_selected(request, read_once(t, file, selected_spans(request), offset))
     except BlockingIOError:
-        if file.flags & O_NONBLOCK or sqe.op_flags & RWF_NOWAIT:
+        if sqe.op_flags & RWF_NOWAIT or not file.pollable:
             return -errno.EAGAIN
         return read_selected_on(request)
 
