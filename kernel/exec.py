@@ -334,6 +334,7 @@ def _begin_new_exec(t: Task, bprm: Binprm, creds: ExecCreds, image: Image, loade
     t.auxv = auxv
     t.arg_range, t.env_range = stack.arg_range, stack.env_range
     t.exit_signal = SIGCHLD
+    t.forked = False
     t.signals.on_exec()
     t.files.unshare(t)
     exit_itimers(t.signals.shared)

@@ -127,6 +127,8 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
     for name in ("comm", "personality", "no_new_privs", "mce_kill", "io_flusher", "timer_slack_ns", "thp_disable",
                  "oom_score_adj", "arg_range", "env_range", "auxv", "exe"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
+    child.forked = True
+    child.default_timer_slack_ns = parent.timer_slack_ns
     child.start_ns = kernel.clock.boottime_ns()
     child.parent = real_parent
     if not thread:

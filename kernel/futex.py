@@ -12,6 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from emu.engine import PAGE_SHIFT, READ, WRITE
+from kernel.task import Interrupted
 from vfs.wait import WaitQueue
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Waiter:
         self.requeue_to: Key | None = None
         self.queue = WaitQueue()
         self.woken = False
+
+
+def first_woken(waiters: list[Waiter]) -> int | None:
+    """The place of the first of them that somebody has woken."""
+    return next((place for place, waiter in enumerate(waiters) if waiter.woken), None)
 
 
 def _invalid(text: str) -> OSError:
@@ -111,6 +117,10 @@ class FutexTable:
                 left = None if deadline is None else max(deadline - task.kernel.clock.monotonic_ns(), 0)
                 if not await task.wait(waiter.queue, timeout_ns=left) and not waiter.woken:
                     raise OSError(errno.ETIMEDOUT, "nobody woke the futex in time")
+        except Interrupted as interrupted:
+            if not waiter.woken:  # else somebody has counted on it: the signal finds the call done
+                interrupted.again = waiter.lock is not None or waiter.requeue_to is not None
+                raise
         finally:
             self._dequeue(waiter)
         return 0
@@ -119,14 +129,17 @@ class FutexTable:
         """futex_waitv(2): the place of the first that was woken.  Raises as `sleep`."""
         try:
             while True:
-                for place, waiter in enumerate(waiters):
-                    if waiter.woken:
-                        return place
+                place = first_woken(waiters)
+                if place is not None:
+                    return place
                 left = None if deadline is None else max(deadline - task.kernel.clock.monotonic_ns(), 0)
-                if not await task.wait(*[w.queue for w in waiters], timeout_ns=left) and not any(
-                    w.woken for w in waiters
-                ):
+                if not await task.wait(*[w.queue for w in waiters], timeout_ns=left) and first_woken(waiters) is None:
                     raise OSError(errno.ETIMEDOUT, "nobody woke a futex in time")
+        except Interrupted:
+            place = first_woken(waiters)
+            if place is None:
+                raise
+            return place
         finally:
             self.cancel(waiters)
 

@@ -118,10 +118,13 @@ class AddressSpace(PageFaults):
                 raise OSError(errno.EINVAL, "a special mapping cannot be split")
         return found
 
-    def _isolate(self, start: int, end: int) -> list[Vma]:
-        """Split VMAs so that those overlapping [start, end) lie wholly inside it; returns them."""
+    def _isolate(self, start: int, end: int, limit: int = MAX_MAP_COUNT) -> list[Vma]:
+        """Split VMAs so that those overlapping [start, end) lie wholly inside it; returns them.  Raises ENOMEM
+        before there would be more of them than `limit`; one split may have been made then."""
         inside = []
         for vma in self.may_split(start, end):
+            if (vma.start < start or vma.end > end) and len(self.vmas) >= limit:
+                raise OSError(errno.ENOMEM, "too many mappings")
             if vma.start < start:
                 tail = vma.clone(start, vma.end)
                 vma.end = start
@@ -130,6 +133,8 @@ class AddressSpace(PageFaults):
                 self._starts.insert(at, start)
                 self._hold_pages(tail)
                 vma = tail
+                if vma.end > end and len(self.vmas) >= limit:
+                    raise OSError(errno.ENOMEM, "too many mappings")
             if vma.end > end:
                 tail = vma.clone(end, vma.end)
                 vma.end = end
@@ -252,8 +257,7 @@ class AddressSpace(PageFaults):
         elif pages is not None:
             vma.pages = pages
             vma.offset = offset
-        if len(self.vmas) >= MAX_MAP_COUNT:
-            raise OSError(errno.ENOMEM, "too many mappings")
+        self.check_count()
         replaced = self.may_split(address, address + size) if fixed else []
         given_back = sum(min(v.end, vma.end) - max(v.start, vma.start) for v in replaced)
         self._charge(vma, size, given_back)
@@ -277,6 +281,11 @@ class AddressSpace(PageFaults):
         assert vma is not None
         vma.special = True
         vma.pfnmap = vma.dontdump = pfnmap
+
+    def check_count(self, more: int = 0) -> None:
+        """Raises ENOMEM if there are too many mappings for something that may add `more` + 1."""
+        if len(self.vmas) + more > MAX_MAP_COUNT:
+            raise OSError(errno.ENOMEM, "too many mappings")
 
     def _place(self, hint: int, size: int) -> int:
         if hint:
@@ -323,11 +332,12 @@ class AddressSpace(PageFaults):
     def unmap(self, start: int, size: int) -> None:
         """munmap(2); holes in the range are fine."""
         end = start + page_up(size)
-        doomed = self._isolate(start, end)
-        if not doomed:
+        covered = self.overlapping(start, end)
+        if not covered:
             return
-        if len(self.vmas) > MAX_MAP_COUNT:
+        if covered[0].start < start and covered[0].end > end and len(self.vmas) >= MAX_MAP_COUNT:
             raise OSError(errno.ENOMEM, "too many mappings")
+        doomed = self._isolate(start, end, MAX_MAP_COUNT + 2)  # when it is done, there are not more than before
         for vma in doomed:
             self._remove(vma)
             self.drop_range(vma.start, vma.end)
@@ -475,6 +485,7 @@ class AddressSpace(PageFaults):
 
     def move(self, old: int, old_size: int, new: int, new_size: int, *, keep: bool = False) -> None:
         """Move pages of one VMA to free space at `new` (move_vma); `keep` is MREMAP_DONTUNMAP."""
+        self.check_count(4)
         source = self.find(old)
         assert source is not None
         vma = source.clone(new, new + new_size)
@@ -543,6 +554,7 @@ class AddressSpace(PageFaults):
             try:
                 if new_end > self.task_size:
                     return self.brk
+                self.check_count()
                 self._charge(vma, new_end - old_end)
             except OSError:
                 return self.brk

@@ -391,7 +391,7 @@ def timerslack(task: Task) -> bytes:
 
 
 def set_timerslack(task: Task, data: bytes) -> None:
-    task.timer_slack_ns = _number(data) or 50_000
+    task.timer_slack_ns = _number(data) or task.default_timer_slack_ns
 
 
 def fixed(text: bytes) -> Callable[[Task], bytes]:

@@ -74,7 +74,7 @@ CLD_TRAPPED, CLD_STOPPED = siginfo.CLD_TRAPPED, siginfo.CLD_STOPPED
 # What a task is to stop for when it looks (task_struct.jobctl): itself, or to have its tracer see a change
 TRAP_STOP, TRAP_NOTIFY = 1, 2
 
-_RESTARTS = {-512: "sys", -514: "nohand", -516: "block"}  # what an interrupted call answers to a tracer
+_RESTARTS = {-512: "sys", -513: "again", -514: "nohand", -516: "block"}  # what an interrupted call answers to a tracer
 
 
 class Debugger(Protocol):

@@ -108,12 +108,14 @@ def _dump(task: Task, info: SigInfo) -> bool:
     return do_coredump(task, info)
 
 
-def interrupt(task: Task) -> int:
-    """A signal has broken off the call that `task` is in; what it answers inside Linux, see `restart_code`."""
+def interrupt(task: Task, *, again: bool = False) -> int:
+    """A signal has broken off the call that `task` is in, which is made again in any case or by its rule in the
+    table; what it answers inside Linux, see `restart_code`."""
     kernel = task.kernel
     number = task.call_number
     pc = kernel.cpu.read((kernel.arch.PC,))[0] - kernel.arch.SYSCALL_SIZE
-    call = task.signals.interrupted = InterruptedCall(number, pc, task.call_first, kernel.calls.restart(number))
+    rule = "again" if again else kernel.calls.restart(number)
+    call = task.signals.interrupted = InterruptedCall(number, pc, task.call_first, rule)
     return restart_code(task.signals, call)
 
 
@@ -121,7 +123,7 @@ def restart_code(state: SignalState, call: InterruptedCall) -> int:
     """What an interrupted call answers inside Linux, before settle_call decides: a tracer sees it."""
     if state.restart_block is not None:
         return -516  # ERESTART_RESTARTBLOCK
-    return {"sys": -512, "never": -4}.get(call.rule, -514)  # ERESTARTSYS, EINTR, ERESTARTNOHAND
+    return {"sys": -512, "again": -513, "never": -4}.get(call.rule, -514)  # ERESTARTSYS, NOINTR, EINTR, ERESTARTNOHAND
 
 
 def _stop(task: Task, signo: int) -> None:
@@ -167,7 +169,7 @@ def settle_call(task: Task, action: SigAction | None) -> None:
     elif call.rule == "sys":
         again = action is None or bool(action.flags & SA_RESTART)
     else:
-        again = action is None and call.rule != "never"
+        again = call.rule == "again" or (action is None and call.rule != "never")
     if again:
         kernel.cpu.write(arch.rewind(call.pc, number, call.first))
     else:

@@ -215,7 +215,7 @@ class InterruptedCall:
         self.number = number
         self.pc = pc
         self.first = first
-        self.rule = rule  # "sys", "nohand", "block" or "never"
+        self.rule = rule  # "sys", "nohand", "block", "never" or "again"
 
 
 class SignalState:

@@ -37,7 +37,9 @@ NOT_A_CALL = NO_RESULT - 1
 
 class Interrupted(Exception):
     """A signal arrived while a call waited.  The dispatcher turns it into EINTR or a restart,
-    as signal(7) lays down for each call."""
+    as signal(7) lays down for each call; `again`: this one is made again in any case (ERESTARTNOINTR)."""
+
+    again = False
 
 
 async def broken_off() -> int:
@@ -80,6 +82,7 @@ class Task:
     stop_report: int = 0  # a wait(2) status of a stop or continuation nobody has asked for yet
     stopped: bool = False
     zombie: bool = False
+    forked: bool = False  # PF_FORKNOEXEC: it still runs what its parent ran
     vruntime: int = 0  # see kernel/runqueue.py
     cpu_timers: CpuTimers | None = None  # on this thread's clocks
     vfork_parent: Task | None = None
@@ -93,6 +96,7 @@ class Task:
     no_new_privs: bool = False
     pdeath_signal: int = 0
     timer_slack_ns: int = 50_000
+    default_timer_slack_ns: int = 50_000  # what its parent's was when it was made
     thp_disable: bool = False
     mce_kill: int = 2  # PR_MCE_KILL_DEFAULT
     io_flusher: bool = False

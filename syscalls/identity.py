@@ -63,6 +63,8 @@ def sys_setpgid(t: Task, pid: Int, pgid: Int) -> int:
         raise OSError(errno.EINVAL, "not a process")
     if process.tgid != t.tgid and process.ppid != t.tgid:
         raise OSError(errno.ESRCH, "neither the caller nor its child")
+    if process.tgid != t.tgid and process.sid == t.sid and not process.forked:
+        raise OSError(errno.EACCES, "a child that has called exec")
     if process.sid != t.sid or process.sid == process.tgid:
         raise OSError(errno.EPERM, "another session, or its leader")
     if group != process.tgid and not any(

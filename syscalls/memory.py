@@ -225,6 +225,7 @@ def _mremap_to(mm: AddressSpace, old: int, old_size: int, new_size: int, flags: 
         raise OSError(errno.EINVAL, "only shared mappings can be duplicated")
     if flags & MREMAP_DONTUNMAP and vma.special:
         raise OSError(errno.EINVAL, "VM_DONTEXPAND")
+    mm.check_count(6)
     if old_size > new_size:
         mm.unmap(old + new_size, old_size - new_size)
         old_size = new_size
@@ -292,9 +293,15 @@ def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
                 raise OSError(errno.EINVAL, "only private anonymous memory")
             mm.drop_range(start, stop)
         elif advice == MADV_REMOVE:
-            if vma.file is None or not vma.shared or not vma.prot & WRITE:
-                raise OSError(errno.EACCES if vma.file is not None else errno.EINVAL, "not a shared writable mapping")
-            vma.file.allocate(3, vma.offset + start - vma.start, stop - start)
+            if vma.locked or vma.special or vma.pages is None:
+                raise OSError(errno.EINVAL, "locked, or not of a file")
+            if not vma.shared or not vma.may & WRITE:
+                raise OSError(errno.EACCES, "not a shared mapping that may be written to")
+            first = vma.offset + start - vma.start
+            if vma.file is not None:
+                vma.file.allocate(3, first, stop - start)
+            else:
+                vma.pages.punch(first, first + stop - start)
         elif advice in (MADV_COLD, MADV_PAGEOUT):
             if vma.pfnmap or vma.locked:
                 raise OSError(errno.EINVAL, "locked memory, or the kernel's own")
@@ -311,7 +318,10 @@ def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
                 raise OSError(errno.EINVAL, "only private anonymous memory")
             if (advice == MADV_DODUMP and vma.special) or (advice == MADV_DOFORK and vma.pfnmap):
                 raise OSError(errno.EINVAL, "the kernel's own")
-            mm.set_flag(start, stop - start, name, value)
+            try:
+                mm.set_flag(start, stop - start, name, value)
+            except OSError:
+                raise OSError(errno.EAGAIN, "too many mappings") from None
     if hole or position < end:
         raise OSError(errno.ENOMEM, "part of the range is not mapped")
     return 0

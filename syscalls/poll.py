@@ -35,6 +35,7 @@ SIGSET_ARG = Struct("<QQ")  # pselect6's last argument: address and size of a si
 
 NS = 1_000_000_000
 LONGEST_NS = (1 << 63) - 1
+STICKY_TIMEOUTS = 0x4000000  # personality(2): time-outs stay as they were
 
 # select's three questions, as poll events (POLLIN_SET, POLLOUT_SET and POLLEX_SET of fs/select.c)
 READ_SET = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR
@@ -94,15 +95,19 @@ def timeout_ns(t: Task, address: int, unit: int) -> int | None:
     return min(int(seconds) * NS + int(fraction) * unit, LONGEST_NS)
 
 
-def store_left(t: Task, address: int, deadline: int | None, unit: int) -> None:
-    """Linux's way: the caller's time-out becomes the time that was left.  A bad address is ignored."""
+def store_left(t: Task, address: int, deadline: int | None, unit: int) -> bool:
+    """Linux's way: the caller's time-out becomes the time that was left (poll_select_finish).  False if it could
+    not, which is no error."""
     if not address or deadline is None:
-        return
+        return True
+    if t.personality & STICKY_TIMEOUTS:
+        return False
     left = max(0, deadline - t.kernel.clock.monotonic_ns())
     try:
         t.mm.pack(TIMESPEC, address, left // NS, left % NS // unit)
     except OSError:
-        pass
+        return False
+    return True
 
 
 # poll
@@ -156,10 +161,8 @@ def sys_ppoll(t: Task, fds: Ptr, count: UInt, timeout: Ptr, mask: Ptr, mask_size
         return store_revents(t, fds, count, ready)
 
     async def wait() -> int:
-        try:
-            ready = await masked(t, new_mask, wait_ready(t, wanted, deadline))
-        finally:
-            store_left(t, timeout, deadline, 1)
+        waiting = masked(t, new_mask, wait_ready(t, wanted, deadline))
+        ready = await timed(t, timeout, deadline, 1, waiting)
         return store_revents(t, fds, count, ready)
 
     return wait()
@@ -193,6 +196,18 @@ async def masked(t: Task, mask: int | None, waiting: Awaitable[Answer]) -> Answe
         set_blocked(t, before)
         raise
     set_blocked(t, before)
+    return answer
+
+
+async def timed(t: Task, address: int, deadline: int | None, unit: int, waiting: Awaitable[Answer]) -> Answer:
+    """Wait and then `store_left`.  A call whose time-out did not change cannot be made again after a signal."""
+    try:
+        answer = await waiting
+    except Interrupted:
+        if store_left(t, address, deadline, unit):
+            raise
+        raise InterruptedError(errno.EINTR, "interrupted") from None
+    store_left(t, address, deadline, unit)
     return answer
 
 
@@ -258,10 +273,7 @@ def select(t: Task, count: int, addresses: tuple[int, int, int], timeout: int, u
         return sets.store(t, ready)
 
     async def wait() -> int:
-        try:
-            ready = await masked(t, mask, wait_ready(t, sets.wanted, deadline))
-        finally:
-            store_left(t, timeout, deadline, unit)
+        ready = await timed(t, timeout, deadline, unit, masked(t, mask, wait_ready(t, sets.wanted, deadline)))
         return sets.store(t, ready)
 
     return wait()

@@ -144,7 +144,7 @@ def _set_securebits(t: Task, bits: int, a: int, b: int, c: int) -> int:
 
 
 def _set_timerslack(t: Task, value: int, a: int, b: int, c: int) -> int:
-    t.timer_slack_ns = value or 50_000
+    t.timer_slack_ns = value or t.default_timer_slack_ns
     return 0
 
 

@@ -504,7 +504,7 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("prlimit64", FULL),
             Call("getcpu", FULL),
             Call("getrandom", FULL, SYS),
-            Call("personality", PARTIAL("of the flags, only READ_IMPLIES_EXEC has an effect")),
+            Call("personality", PARTIAL("of the flags, only READ_IMPLIES_EXEC and STICKY_TIMEOUTS have an effect")),
             Call("syslog", REFUSED(EPERM, "no kernel log, as with dmesg_restrict=1")),
             Call("sethostname", FULL),
             Call("setdomainname", FULL),

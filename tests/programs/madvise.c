@@ -1,5 +1,6 @@
 // madvise, mincore, mlock, msync.
 #include "probe.h"
+#include <sys/wait.h>
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -81,6 +82,26 @@ int main(void)
     char byte;
     pread(fd, &byte, 1, 0);
     NOTE("in the file too: %d", byte);
+    mprotect(s, 2 * PAGE, PROT_READ);
+    SHOW(madvise(s, 2 * PAGE, MADV_REMOVE));
+    NOTE("that it is not written to now does not matter: %d", s[PAGE]);
+    mlock(s, PAGE);
+    SHOW(madvise(s, PAGE, MADV_REMOVE));
+    munlock(s, PAGE);
+    int reading = open("file", O_RDONLY);
+    char *o = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, reading, 0);
+    SHOW(madvise(o, PAGE, MADV_REMOVE));
+    mlock(o, PAGE);
+    SHOW(madvise(o, PAGE, MADV_REMOVE));
+    SHOW(madvise(c, PAGE, MADV_REMOVE));
+    char *a = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    memset(a, 'a', 4 * PAGE);
+    if (!fork()) {
+        a[0] = 'b';
+        _exit(madvise(a + PAGE, 2 * PAGE, MADV_REMOVE));
+    }
+    wait(NULL);
+    NOTE("shared memory: %c %d %d %c", a[0], a[PAGE], a[2 * PAGE], a[3 * PAGE]);
 
     char *r = island(4);
     resident("fresh", r, 4);

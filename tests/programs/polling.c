@@ -1,6 +1,8 @@
 // poll, ppoll, select, pselect6, eventfd.
 #include "show.h"
 #include <poll.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 
@@ -18,8 +20,52 @@ static int64_t now(void)
     return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
+/* A child that selects with `timeout`, which is stopped and continued meanwhile. */
+static void continued(struct timeval *timeout)
+{
+    char path[64], state = 0;
+    pid_t pid = fork();
+    if (!pid) {
+        SHOW(select(0, NULL, NULL, NULL, timeout));
+        NOTE("left %d", (int)timeout->tv_sec);
+        _exit(0);
+    }
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    for (int i = 0; i < 2; i++) {
+        while (state != (i ? 'T' : 'S')) {
+            FILE *f = fopen(path, "r");
+            fscanf(f, "%*d %*s %c", &state);
+            fclose(f);
+            usleep(1000);
+        }
+        kill(pid, i ? SIGCONT : SIGSTOP);
+    }
+    waitpid(pid, NULL, 0);
+}
+
+/* personality(2): time-outs that stay as they were, after which a call cannot be made again. */
+static void sticky(void)
+{
+    struct timeval tv = {0, 2000};
+    struct timespec ts = {0, 2000000};
+    struct timeval *constant = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *constant = (struct timeval){10, 0};
+    mprotect(constant, PAGE, PROT_READ);
+    personality(STICKY_TIMEOUTS);
+    SHOW(select(0, NULL, NULL, NULL, &tv));
+    SHOW(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &ts, NULL));
+    SHOW(syscall(SYS_ppoll, NULL, 0, &ts, NULL, 8));
+    NOTE("unchanged %ld %ld", tv.tv_usec, ts.tv_nsec);
+    continued(&(struct timeval){10, 0});
+    personality(0);
+    SHOW(select(0, NULL, NULL, NULL, &tv));
+    NOTE("changed %ld", tv.tv_usec);
+    continued(constant);
+}
+
 int main(void)
 {
+    setvbuf(stdout, NULL, _IONBF, 0);
     int p[2], all = POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLWRNORM | POLLRDHUP, file = open("file", O_RDWR | O_CREAT, 0644);
     signal(SIGPIPE, SIG_IGN);
     pipe2(p, O_NONBLOCK);
@@ -150,5 +196,6 @@ int main(void)
     FD_SET(file, &e), FD_SET(file, &w);
     close(p[0]);
     SHOW(select(p[1] + 1, &r, &w, &e, NULL));
+    sticky();
     return 0;
 }

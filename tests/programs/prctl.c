@@ -3,10 +3,12 @@
 #include <linux/prctl.h>
 #include <sys/prctl.h>
 #include <sys/personality.h>
+#include <sys/wait.h>
 
 int main(void)
 {
     char name[32] = "";
+    setvbuf(stdout, NULL, _IONBF, 0);
     SHOW(prctl(PR_SET_NAME, "a name that is too long")); SHOW(prctl(PR_GET_NAME, name)); NOTE("%s", name);
     show_file("/proc/self/comm");
     SHOW(prctl(PR_SET_NAME, "")); SHOW(prctl(PR_GET_NAME, name)); show_bytes("name", name, 16);
@@ -22,6 +24,13 @@ int main(void)
     SHOW(prctl(PR_GET_DUMPABLE)); SHOW(prctl(PR_SET_DUMPABLE, 2)); SHOW(prctl(PR_SET_DUMPABLE, 0)); SHOW(prctl(PR_GET_DUMPABLE));
     SHOW(prctl(PR_SET_DUMPABLE, 1));
     SHOW(prctl(PR_GET_TIMERSLACK)); SHOW(prctl(PR_SET_TIMERSLACK, 1000)); SHOW(prctl(PR_GET_TIMERSLACK));
+    if (!fork()) { /* its default is what its parent has */
+        SHOW(prctl(PR_GET_TIMERSLACK)); SHOW(prctl(PR_SET_TIMERSLACK, 3000)); SHOW(prctl(PR_SET_TIMERSLACK, 0));
+        SHOW(prctl(PR_GET_TIMERSLACK));
+        fflush(stdout);
+        _exit(0);
+    }
+    wait(NULL);
     SHOW(prctl(PR_SET_TIMERSLACK, 0)); SHOW(prctl(PR_GET_TIMERSLACK));
     SHOW(prctl(PR_GET_CHILD_SUBREAPER, &value)); NOTE("%d", value);
     SHOW(prctl(PR_SET_CHILD_SUBREAPER, 5)); SHOW(prctl(PR_GET_CHILD_SUBREAPER, &value)); NOTE("%d", value);

@@ -181,6 +181,42 @@ static void descriptors(void)
     close(fd);
 }
 
+/* A child may be moved to another group until it has called exec. */
+static void groups(void)
+{
+    int go[2], ready[2], status;
+    char byte;
+    pipe(go);
+    pipe(ready);
+    if (!(child = fork())) {
+        close(go[1]);
+        read(go[0], &byte, 1);
+        dup2(ready[1], 1);
+        dup2(go[0], 0);
+        execl("/bin/sh", "sh", "-c", "echo; read line", NULL);
+        _exit(1);
+    }
+    SHOW(setpgid(child, child));
+    NOTE("%d", getpgid(child) == child);
+    SHOW(setpgid(child, getpgrp()));
+    write(go[1], "", 1);
+    read(ready[0], &byte, 1);
+    SHOW(setpgid(child, child));
+    SHOW(setpgid(child, 1 << 22));
+    SHOW(setpgid(0, child));
+    close(go[1]);
+    waitpid(child, &status, 0);
+    if (!(child = fork())) {
+        setsid();
+        write(ready[1], "", 1);
+        pause();
+    }
+    read(ready[0], &byte, 1);
+    SHOW(setpgid(child, child));
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+}
+
 static void orphans(void)
 {
     int p[2], status;
@@ -225,6 +261,7 @@ int main(void)
     notices();
     memory();
     descriptors();
+    groups();
     orphans();
     return 0;
 }
