@@ -199,7 +199,9 @@ def _advance(kernel: Kernel, task: Task) -> bool:
         broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
         number = task.call_number
         pc = kernel.cpu.read((kernel.arch.PC,))[0] - kernel.arch.SYSCALL_SIZE
-        task.signals.interrupted = signal.InterruptedCall(number, pc, task.call_first, kernel.calls.restart(number))
+        task.signals.interrupted = signal.InterruptedCall(
+            number, pc, task.call_first, broken.rule or kernel.calls.restart(number)
+        )
         result = -4  # -EINTR, unless the signal's disposition says otherwise
     else:
         for tracer in kernel.tracers:

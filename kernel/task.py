@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kernel.mm import AddressSpace
     from kernel.posix_cpu_timers import CpuTimers
     from kernel.rseq import Rseq
+    from kernel.seccomp import Seccomp
     from kernel.semundo import SemUndoList
     from kernel.signal import SignalState
     from kernel.task_work import Work
@@ -33,8 +34,10 @@ NO_RESULT = -(1 << 62)
 
 
 class Interrupted(Exception):
-    """A signal arrived while a call waited.  The dispatcher turns it into EINTR or a restart,
-    as signal(7) lays down for each call."""
+    """A signal arrived while a call waited.  The dispatcher turns it into EINTR or a restart, as signal(7)
+    lays down for each call, or by `rule` (see syscalls/support.py) where that is not the call's affair."""
+
+    rule: str | None = None
 
 
 async def broken_off() -> int:
@@ -86,6 +89,7 @@ class Task:
     pending_registers: dict[str, int] | None = None
     # prctl(2) and its files in /proc
     no_new_privs: bool = False
+    seccomp: Seccomp | None = None
     pdeath_signal: int = 0
     timer_slack_ns: int = 50_000
     thp_disable: bool = False

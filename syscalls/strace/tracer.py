@@ -16,6 +16,7 @@ from syscalls.strace.calls import SPECS, Args, Spec, hexadecimal_result
 from syscalls.strace.commands import COMMANDS
 from syscalls.strace.events import EVENTS
 from syscalls.strace.filter import Filter
+from syscalls.strace.seccomp import SECCOMP
 from syscalls.strace.sockets import SOCKETS
 from syscalls.strace.structs import siginfo_text, sigset_text
 from syscalls.strace.values import Arg, Traced, hexadecimal, quote, signal_name
@@ -28,7 +29,7 @@ RESTARTS = {
     514: "ERESTARTNOHAND (To be restarted if no handler)",
     516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
-DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS}
+DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS, **SECCOMP}
 
 
 def spec(name: str) -> Spec:
