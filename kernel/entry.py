@@ -91,7 +91,7 @@ async def _trace(task: Task) -> int:
         result = -linux_errno(error)
     except Interrupted as broken:
         broken.__traceback__ = None
-        result = sigdeliver.interrupt(task, again=broken.again)
+        result = sigdeliver.interrupt(task, broken.rule)
     if result > NO_RESULT:
         kernel.cpu.set_result(result)
     if task.signals.returning:

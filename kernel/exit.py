@@ -89,6 +89,10 @@ def do_exit(task: Task) -> None:
         exit_task(task)
     for tracer in kernel.tracers:
         tracer.exit(task, status)
+    if task.seccomp is not None:
+        from kernel.seccomp_notify import task_ends
+
+        task_ends(task)
     mm_release(task)
     if task.undo_list is not None:
         task.undo_list.exit(task)

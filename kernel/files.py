@@ -111,12 +111,18 @@ class FdTable:
             raise bad_fd()
         if old == new:
             return new
-        file.refs += 1  # held while `new` closes, which may be the same description
-        if new in self.files:
-            self.close(new)
-        self._set(new, file, cloexec)
-        file.refs -= 1
+        self.put_at(new, file, cloexec)
         return new
+
+    def put_at(self, fd: int, file: File, cloexec: bool) -> None:
+        """replace_fd: make `fd` a descriptor for `file`, closing what was there.  Raises OSError(EBADF)."""
+        if not 0 <= fd < self.limit:
+            raise bad_fd()
+        file.refs += 1  # held while `fd` closes, which may be the same description
+        if fd in self.files:
+            self.close(fd)
+        self._set(fd, file, cloexec)
+        file.refs -= 1
 
     # Giving them up
 

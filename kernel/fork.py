@@ -124,8 +124,8 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         kernel, pid, parent.tgid if thread else pid, real_parent.tgid if real_parent is not None else 0,
         parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
     )  # fmt: skip
-    for name in ("comm", "personality", "no_new_privs", "mce_kill", "io_flusher", "timer_slack_ns", "thp_disable",
-                 "oom_score_adj", "arg_range", "env_range", "auxv", "exe"):  # fmt: skip
+    for name in ("comm", "personality", "no_new_privs", "seccomp", "mce_kill", "io_flusher", "timer_slack_ns",
+                 "thp_disable", "oom_score_adj", "arg_range", "env_range", "auxv", "exe"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
     child.forked = True
     child.default_timer_slack_ns = parent.timer_slack_ns

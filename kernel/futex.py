@@ -119,7 +119,8 @@ class FutexTable:
                     raise OSError(errno.ETIMEDOUT, "nobody woke the futex in time")
         except Interrupted as interrupted:
             if not waiter.woken:  # else somebody has counted on it: the signal finds the call done
-                interrupted.again = waiter.lock is not None or waiter.requeue_to is not None
+                if waiter.lock is not None or waiter.requeue_to is not None:
+                    interrupted.rule = "again"
                 raise
         finally:
             self._dequeue(waiter)

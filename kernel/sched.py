@@ -203,7 +203,7 @@ def _advance(kernel: Kernel, task: Task) -> bool:
         result = -linux_errno(error)
     except Interrupted as broken:
         broken.__traceback__ = None  # whose frames hold it: a circle that would keep files open
-        code = sigdeliver.interrupt(task, again=broken.again)
+        code = sigdeliver.interrupt(task, broken.rule)
         # -EINTR, unless the signal's disposition says otherwise
         result = -4 if task.ptrace is None else code
     else:

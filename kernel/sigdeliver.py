@@ -108,13 +108,13 @@ def _dump(task: Task, info: SigInfo) -> bool:
     return do_coredump(task, info)
 
 
-def interrupt(task: Task, *, again: bool = False) -> int:
-    """A signal has broken off the call that `task` is in, which is made again in any case or by its rule in the
+def interrupt(task: Task, rule: str | None = None) -> int:
+    """A signal has broken off the call that `task` is in, which is made again by `rule` or else by the one in the
     table; what it answers inside Linux, see `restart_code`."""
     kernel = task.kernel
     number = task.call_number
     pc = kernel.cpu.read((kernel.arch.PC,))[0] - kernel.arch.SYSCALL_SIZE
-    rule = "again" if again else kernel.calls.restart(number)
+    rule = rule or kernel.calls.restart(number)
     call = task.signals.interrupted = InterruptedCall(number, pc, task.call_first, rule)
     return restart_code(task.signals, call)
 

@@ -547,17 +547,23 @@ async def timed_wait(task: Task, these: int, timeout_ns: int | None) -> SigInfo:
 def force_signal(
     task: Task, signo: int, code: int = siginfo.SI_KERNEL, addr: int = 0, *, trap: Any = None, fatal: bool = False
 ) -> None:
-    """A signal that cannot be refused (force_sig_fault): if it is blocked or ignored, or `fatal`, its
+    """force_sig_fault: as `force_info`, with what a fault tells."""
+    if trap is not None:
+        task.signals.trap = trap
+    force_info(task, siginfo.fault(signo, code, addr), fatal=fatal)
+
+
+def force_info(task: Task, info: SigInfo, *, fatal: bool = False) -> None:
+    """A signal that cannot be refused (force_sig_info_to_task): if it is blocked or ignored, or `fatal`, its
     action becomes the default, which ends the process."""
+    signo = info.signo
     state = task.signals
     action = state.actions[signo]
     bit = 1 << (signo - 1)
     if fatal or state.blocked & bit or action.handler == SIG_IGN:
         state.actions[signo] = action.without_handler()
         state.blocked &= ~bit
-    if trap is not None:
-        state.trap = trap
-    send(task, siginfo.fault(signo, code, addr), to_thread=True)
+    send(task, info, to_thread=True)
 
 
 def set_blocked(task: Task, mask: int) -> None:

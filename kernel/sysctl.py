@@ -102,6 +102,28 @@ def _core_uses_pid(kernel: Kernel) -> PseudoNode:
     return StrictTextFile(lambda: b"%d\n" % kernel.core_uses_pid, store, mode=0o644)
 
 
+def _seccomp_dir(kernel: Kernel) -> TableDir:
+    """The actions there are, and those that Linux writes to the audit log if a filter takes them: lxrun has none."""
+    from kernel.seccomp import ACTIONS
+
+    logged = [name for name in ACTIONS if name != "allow"]
+
+    def store(data: bytes) -> None:
+        if not kernel.current.cred.capable(CAP_SYS_ADMIN):
+            raise OSError(errno.EPERM, "needs CAP_SYS_ADMIN")
+        names = data.decode("latin-1").split()
+        if any(name not in ACTIONS or name == "allow" for name in names):
+            raise OSError(errno.EINVAL, "no action that is logged")
+        logged[:] = [name for name in ACTIONS if name in names]
+
+    return TableDir(
+        {
+            b"actions_avail": _string(" ".join(ACTIONS).encode()),
+            b"actions_logged": StrictTextFile(lambda: " ".join(logged).encode() + b"\n", store, mode=0o644),
+        }
+    )
+
+
 def _kernel_dir(kernel: Kernel) -> TableDir:
     uts = kernel.uts
     boot_id = uuid(kernel.entropy.bytes(16))
@@ -145,6 +167,7 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             # The layout is fixed: translated code is shared between runs of a program.
             b"randomize_va_space": _number(0),
             b"sched_rr_timeslice_ms": _number(100),
+            b"seccomp": _seccomp_dir(kernel),
             b"sem": _tunable(
                 lambda: kernel.ipc.sem,
                 ("most_in_array", INT_MAX),

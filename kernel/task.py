@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernel.posix_cpu_timers import CpuTimers
     from kernel.ptrace import Tracee
     from kernel.rseq import Rseq
+    from kernel.seccomp import Seccomp
     from kernel.semundo import SemUndoList
     from kernel.signal import SignalState
     from kernel.task_work import Work
@@ -36,10 +37,11 @@ NOT_A_CALL = NO_RESULT - 1
 
 
 class Interrupted(Exception):
-    """A signal arrived while a call waited.  The dispatcher turns it into EINTR or a restart,
-    as signal(7) lays down for each call; `again`: this one is made again in any case (ERESTARTNOINTR)."""
+    """A signal arrived while a call waited.  The dispatcher turns it into EINTR or a restart, as signal(7) lays down
+    for each call, or by `rule` where that is not the call's affair: "again" is made again in any case
+    (ERESTARTNOINTR), the others are those of syscalls/support.py."""
 
-    again = False
+    rule: str | None = None
 
 
 async def broken_off() -> int:
@@ -94,6 +96,7 @@ class Task:
     pending_registers: dict[str, int] | None = None
     # prctl(2) and its files in /proc
     no_new_privs: bool = False
+    seccomp: Seccomp | None = None
     pdeath_signal: int = 0
     timer_slack_ns: int = 50_000
     default_timer_slack_ns: int = 50_000  # what its parent's was when it was made

@@ -46,7 +46,8 @@ def sys_ioctl(t: Task, fd: UInt, request: UInt, arg: Ptr) -> Result:
     if request == FIONREAD and kind == stat_bits.S_IFREG:
         t.mm.put_u32(arg, file.stat().st_size - file.seek(0, SEEK_CUR))
         return 0
-    return file.ioctl(t, request, arg)
+    result: Result = file.ioctl(t, request, arg)
+    return result
 
 
 def set_flag(t: Task, file: File, flag: int, arg: int) -> int:

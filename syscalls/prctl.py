@@ -111,7 +111,18 @@ def _get_name(t: Task, address: int, a: int, b: int, c: int) -> int:
 
 
 def _get_seccomp(t: Task, a: int, b: int, c: int, d: int) -> int:
-    return 0  # SECCOMP_MODE_DISABLED: there are no filters
+    return t.seccomp.mode if t.seccomp is not None else 0
+
+
+def _set_seccomp(t: Task, mode: int, address: int, b: int, c: int) -> int:
+    from kernel import seccomp
+
+    if mode == seccomp.MODE_STRICT:
+        seccomp.set_mode_strict(t)
+        return 0
+    if mode != seccomp.MODE_FILTER:
+        raise _invalid()
+    return seccomp.set_mode_filter(t, 0, address)
 
 
 def _capbset_read(t: Task, cap: int, a: int, b: int, c: int) -> int:
@@ -303,6 +314,7 @@ _OPTIONS: dict[int, Callable[[Task, int, int, int, int], int]] = {
     15: _set_name,
     16: _get_name,
     21: _get_seccomp,
+    22: _set_seccomp,
     23: _capbset_read,
     24: _capbset_drop,
     25: _get_tsc,

@@ -36,6 +36,7 @@ STATFS = Struct("<7QQ3Q32x")
 STATX = Struct("<IIQIIIH2xQQQQqI4xqI4xqI4xqI4xIIIIQII96x")
 OPEN_HOW = Struct("<QQQ")
 TIMEVAL_PAIR = Struct("<qqqq")  # two timevals or timespecs
+SECCOMP_NOTIF_SIZES = Struct("<3H")
 UTIMBUF = Struct("<qq")
 DIRENT = Struct("<QqH")  # struct linux_dirent: d_ino, d_off, d_reclen, then the name
 DIRENT64 = Struct("<QqHB")  # with d_type before the name

@@ -610,11 +610,11 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("mq_getsetattr", FULL),
         ),
     ),
+    Family("System call filters", "seccomp", (Call("seccomp", FULL),)),
     Family(
         "Security",
         "security",
         (
-            Call("seccomp", REFUSED(ENOSYS, "no system call filters")),
             Call("landlock_create_ruleset", NO_LSM),
             Call("landlock_add_rule", NO_LSM),
             Call("landlock_restrict_self", NO_LSM),

@@ -127,8 +127,8 @@ class File:
         OSError(EPERM) if `prot` has it."""
         return 0
 
-    def ioctl(self, task: Any, request: int, arg: int) -> int:
-        """ioctl(2); `task` is the calling kernel Task, for its memory."""
+    def ioctl(self, task: Any, request: int, arg: int) -> Any:
+        """ioctl(2); `task` is the calling kernel Task, for its memory.  The result, or a coroutine of it."""
         raise OSError(errno.ENOTTY, "no such request")
 
     def fdinfo(self) -> bytes:

@@ -35,6 +35,7 @@ PC, SP, RESULT, FLAGS = "rip", "rsp", "rax", "rflags"
 _ENOSYS = 38  # Linux's
 STEP_FLAG = 1 << 8  # TF: a debug exception after each instruction
 CALL_REGISTERS = ("rax", "rdi", "rsi", "rdx", "r10", "r8", "r9")  # number, then arguments
+AUDIT_ARCH = 0xC000003E  # AUDIT_ARCH_X86_64
 SYSCALL_SIZE = 2  # bytes of the instruction
 
 # What the engine library calls them: numbers of unicorn/x86.h.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from syscalls.strace import constants as c
 from syscalls.strace import structs as s
 from syscalls.strace.calls import Args, Spec, hexadecimal_result
+from syscalls.strace.seccomp import prctl_mode
 from syscalls.strace.values import (
     Arg,
     Traced,
@@ -220,6 +221,8 @@ def _prctl(call: Traced) -> Args:
     option = Arg(lambda call, value: choice_text(c.PRCTL_OPTIONS, value & 0xFFFFFFFF, "PR_"))
     if call.args[0] == 47 and call.args[1] not in (1, 2, 3):  # PR_CAP_AMBIENT_CLEAR_ALL takes no capability
         return option, choice(c.AMBIENT, "PR_CAP_AMBIENT_"), hexadecimal, hexadecimal, hexadecimal
+    if call.args[0] == 22:
+        return (option, *prctl_mode(call))
     rest = _PRCTL.get(call.args[0] & 0xFFFFFFFF, (hexadecimal,) * 4)
     return (option, *rest)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from struct import Struct
 
+from emu.arch.x86_64_calls import CALLS
 from syscalls.strace import constants as c
 from syscalls.strace.values import (
     Arg,
@@ -358,6 +359,7 @@ _CODES = {
     11: c.SIGSEGV_CODES,
     17: c.SIGCHLD_CODES,
     29: c.SIGPOLL_CODES,
+    31: {1: "SYS_SECCOMP", 2: "SYS_USER_DISPATCH"},
 }
 _FAULTS = (4, 5, 7, 8, 11)  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV
 _SIGINFO = Struct("<iii4x112s")
@@ -392,6 +394,11 @@ def siginfo_text(data: bytes) -> str:
         fields += [("si_utime", user), ("si_stime", system)]
     elif signo in _FAULTS:
         fields.append(("si_addr", address_text(int.from_bytes(payload[:8], "little"))))
+    elif signo == 31 and code == 1:
+        at, number, arch = Struct("<QiI").unpack_from(payload)
+        name = f"__NR_{CALLS[number]}" if number in CALLS else number
+        fields += [("si_call_addr", address_text(at)), ("si_syscall", name)]
+        fields.append(("si_arch", "AUDIT_ARCH_X86_64" if arch == 0xC000003E else hex(arch)))
     elif signo == 29:
         fields += [("si_band", int.from_bytes(payload[:8], "little", signed=True)), ("si_fd", third)]
     else:

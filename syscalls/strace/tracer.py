@@ -17,6 +17,7 @@ from syscalls.strace.commands import COMMANDS
 from syscalls.strace.events import EVENTS
 from syscalls.strace.filter import Filter
 from syscalls.strace.ipc import IPC
+from syscalls.strace.seccomp import SECCOMP
 from syscalls.strace.sockets import SOCKETS
 from syscalls.strace.structs import siginfo_text, sigset_text
 from syscalls.strace.uring import URING
@@ -30,7 +31,7 @@ RESTARTS = {
     514: "ERESTARTNOHAND (To be restarted if no handler)",
     516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
-DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS, **IPC, **URING}
+DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS, **IPC, **SECCOMP, **URING}
 
 
 def spec(name: str) -> Spec:

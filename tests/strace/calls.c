@@ -549,6 +549,17 @@ int main(int argc, char **argv)
     syscall(SYS_arch_prctl, 0x1003, buf);
     syscall(SYS_arch_prctl, 0x1004, buf);
     syscall(SYS_arch_prctl, 0x1011, 0);
+    unsigned action = 0x7ffc0000, no_action = 77;
+    struct { unsigned short len; void *filter; } program = {3, buf};
+    syscall(SYS_seccomp, 0, 1, 0);
+    syscall(SYS_seccomp, 1, 128, &program);
+    syscall(SYS_seccomp, 1, 9, &program);
+    syscall(SYS_seccomp, 2, 0, &action);
+    syscall(SYS_seccomp, 2, 0, &no_action);
+    syscall(SYS_seccomp, 3, 0, buf);
+    syscall(SYS_seccomp, 3, 1, buf);
+    syscall(SYS_seccomp, 9, 3, buf);
+    prctl(PR_SET_SECCOMP, 7, 1, 2, 3);
     syscall(SYS_arch_prctl, 0x9999, 5);
     syscall(SYS_get_robust_list, 0, buf, buf+8);
     syscall(SYS_set_robust_list, 0, 24);
