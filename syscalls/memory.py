@@ -320,8 +320,10 @@ def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
                 raise OSError(errno.EINVAL, "the kernel's own")
             try:
                 mm.set_flag(start, stop - start, name, value)
-            except OSError:
-                raise OSError(errno.EAGAIN, "too many mappings") from None
+            except OSError as error:
+                if error.errno == errno.ENOMEM:
+                    raise OSError(errno.EAGAIN, "too many mappings") from None
+                raise
     if hole or position < end:
         raise OSError(errno.ENOMEM, "part of the range is not mapped")
     return 0
