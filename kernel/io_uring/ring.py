@@ -164,6 +164,8 @@ class IoRing(File):
         self.eventfd: EventFd | None = None
         self.eventfd_async = False
         self._evfd_tail = 0
+        self._told = 0  # the tail at the last `commit`
+        self._kept = False  # a completion was kept since
         # Registered
         self.fixed: FileTable | None = None
         self.alloc_range: tuple[int, int] | None = None
@@ -285,6 +287,7 @@ class IoRing(File):
             self.put_word(CQ_OVERFLOW, self.word(CQ_OVERFLOW) + 1)
             return
         self.overflow.append(entry)
+        self._kept = True
         self.set_sq_flag(IORING_SQ_CQ_OVERFLOW, True)
 
     def flush_overflow(self) -> None:
@@ -308,6 +311,10 @@ class IoRing(File):
         """Completions were posted: tell whoever waits for that (io_cq_unlock_post)."""
         if self.setup_flags & IORING_SETUP_TASKRUN_FLAG and not self.works:
             self.set_sq_flag(IORING_SQ_TASKRUN, False)
+        if self._told == self.cq_tail and not self._kept:
+            return
+        self._told = self.cq_tail
+        self._kept = False
         if self.sequenced:
             from kernel.io_uring.timeout import flush_timeouts
 
