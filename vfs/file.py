@@ -45,6 +45,7 @@ class File:
     pollable = False  # has a poll operation, so that epoll takes it (file_can_poll)
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
     merges = True  # parts of a mapping of it may become one again
+    passable = True  # in a message with SCM_RIGHTS
     maps_whole = False  # a mapping has all its pages from the start (remap_pfn_range)
     sock: Sock | None = None  # what is behind a socket
 

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
 WORD = 0xFFFF_FFFF
 RLIMIT_NPROC = 6
+LATER_NS = 10_000_000  # about as long as Linux's RCU takes
 MAX_OVERFLOW = 1 << 17  # completions kept for a program that does not take them; then they are dropped, and counted
 MAX_REQUESTS = 1 << 17  # in flight; Linux's limit is memory
 
@@ -121,6 +122,7 @@ class IoRing(File):
 
     pollable = True
     maps_whole = True
+    passable = False
     waking = 0  # in `commit` of some ring: a poll that hears of it waits for itself (EPOLL_URING_WAKE)
     signalling = False  # in `signal_eventfd` of some ring
 
@@ -341,13 +343,15 @@ class IoRing(File):
         if self.eventfd is None:
             return
         if IoRing.signalling:
-            self.kernel.timers.add(self.kernel.clock.monotonic_ns(), self._signal)
+            self.kernel.timers.add(self.kernel.clock.monotonic_ns() + LATER_NS, self._signal)
             return
         IoRing.signalling = True
+        IoRing.waking += 1
         try:
             self.eventfd.signal(1)
         finally:
             IoRing.signalling = False
+            IoRing.waking -= 1
 
     def set_eventfd(self, file: EventFd, only_async: bool) -> None:
         """Signal `file`, of which a reference is taken over, when there are completions."""
