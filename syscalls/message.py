@@ -231,6 +231,8 @@ def take_files(t: Task, message: Sending, body: bytes) -> None:
         raise OSError(errno.EINVAL, "too many descriptors")
     for (fd,) in Struct("<i").iter_unpack(body[: 4 * count]):
         file = t.files.get(fd)
+        if not file.passable:
+            raise OSError(errno.EINVAL, "cannot be passed on")
         file.refs += 1
         message.files.append(file)
     unlimited = t.cred.capable(CAP_SYS_RESOURCE) or t.cred.capable(CAP_SYS_ADMIN)

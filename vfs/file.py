@@ -47,6 +47,7 @@ class File:
     completes = False  # a blocking write goes on until all is written: pipes, terminals, sockets
     flushes = False  # `flush` has something to do
     merges = True  # parts of a mapping of it may become one again
+    passable = True  # in a message with SCM_RIGHTS
     maps_whole = False  # a mapping has all its pages from the start (remap_pfn_range)
     sock: Sock | None = None  # what is behind a socket
     tty: PtyEnd | None = None  # what is behind a terminal

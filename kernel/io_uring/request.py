@@ -29,7 +29,7 @@ from vfs.wait import HostQueue
 if TYPE_CHECKING:
     from kernel.cred import Credentials
     from kernel.io_uring.ring import IoRing
-    from kernel.io_uring.rsrc import Slot
+    from kernel.io_uring.rsrc import Buffer, Slot
     from kernel.task import Task, Waiting
     from kernel.timers import Timer
     from vfs.file import File
@@ -74,9 +74,9 @@ class Request:
     that name one of these count."""
 
     __slots__ = (
-        "alarm", "call", "chain_size", "cqe_flags", "cred", "done", "extra", "file", "flags", "held", "issue", "link",
-        "linked_timeout", "once", "opcode", "poll_mask", "result", "ring", "running", "slot", "sqe", "task", "timeout",
-        "user_data", "waiting", "wake", "woken",
+        "alarm", "buffer", "call", "chain_size", "cqe_flags", "cred", "done", "extra", "file", "flags", "held", "issue",
+        "lenient", "link", "linked_timeout", "once", "opcode", "poll_mask", "queued", "result", "ring", "running",
+        "slot", "sqe", "task", "timeout", "user_data", "waiting", "wake", "wake_mask", "wakes", "woken",
     )  # fmt: skip
 
     def __init__(self, ring: IoRing, task: Task, sqe: Sqe) -> None:
@@ -103,6 +103,10 @@ class Request:
         self.alarm: Timer | None = None
         self.poll_mask = -1
         self.woken = False
+        self.queued = False  # its next step is work that waits to be done
+        self.wakes = self.wake_mask = 0  # how often it was woken since it waits, and the first time for what
+        self.lenient = False  # a negative result is no failure
+        self.buffer: Buffer | None = None
         self.once = False  # a multishot poll has heard of itself, and ends
         self.running = False
         self.done = False
@@ -219,8 +223,10 @@ class Request:
         self.complete(result)
 
     def step_work(self) -> IoRing | None:
+        self.queued = False
         if self.done or self.call is None:
             return None
+        self.disarm()
         uring = self.task.io_uring
         if uring is None or uring.dying:
             self.cancel()
@@ -240,10 +246,11 @@ class Request:
             self.alarm = kernel.timers.add(waiting.deadline, self._expire)
 
     def restart(self, call: Coroutine[Any, Any, int]) -> None:
-        """Wait for something else."""
+        """Wait, or wait for something else."""
         self.disarm()
         if self.call is not None:
             self.call.close()
+        self.hold()
         self.call = call
         self.step(None)
 
@@ -260,19 +267,34 @@ class Request:
             self.alarm = None
 
     def _wake(self, events: int) -> bool:
+        """io_poll_wake.  It stays in the queues until it goes on: whether there were more wakes is of interest."""
         if self.waiting is None or (events and not events & self.poll_mask):
             return False
-        self.disarm()
-        self.woken = True
         if self.ring.waking:
             self.once = True
-        self.ring.add_work(self.task, self.step_work)
+        self.wakes += 1
+        if self.wake in self.ring.kernel.host_waiters:
+            self.disarm()
+        if not self.queued:
+            self.queued = self.woken = True
+            self.wake_mask = events
+            self.ring.add_work(self.task, self.step_work)
         return True
 
+    def ready(self) -> int:
+        """The events a poll was woken for: those of its one wake, or what holds now (io_poll_check_events)."""
+        mask, wakes = self.wake_mask, self.wakes
+        self.wake_mask = self.wakes = 0
+        assert self.file is not None
+        return (mask if mask and wakes == 1 else self.file.poll()) & self.poll_mask
+
     def _expire(self) -> None:
-        self.disarm()
-        self.woken = False
-        self.ring.add_work(self.task, self.step_work)
+        self.alarm = None
+        if not self.queued:
+            self.disarm()
+            self.queued = True
+            self.woken = False
+            self.ring.add_work(self.task, self.step_work)
 
     # The end
 
@@ -325,6 +347,9 @@ class Request:
         slot, self.slot = self.slot, None
         if slot is not None:
             slot.put(self.ring)
+        buffer, self.buffer = self.buffer, None
+        if buffer is not None:
+            buffer.put(self.ring)
 
     def fail(self) -> None:
         """req_set_fail: what is linked to it is not done, except for hard links."""
@@ -337,17 +362,15 @@ class Request:
         if self.done:
             return
         self.done = True
-        self._let_go()
+        ring = self.ring
         if result < 0 and result != NO_EVENT:
             if LINUX_ERRNO is not None:
                 result = -LINUX_ERRNO.get(-result, 5)
-            self.fail()
-        self._finish(result)
-
-    def _finish(self, result: int) -> None:
-        ring = self.ring
+            if not self.lenient:
+                self.fail()
         if result != NO_EVENT and not self.flags & IOSQE_CQE_SKIP_SUCCESS:
             ring.post(self.user_data, result, self.cqe_flags, *self.extra)
+        self._let_go()
         ring.inflight -= 1
         if self.link is not None:
             self._next()
@@ -355,15 +378,6 @@ class Request:
             from kernel.io_uring.submit import queue_deferred
 
             queue_deferred(ring)
-
-    def complete_timeout(self, result: int, failed: bool) -> None:
-        """The end of a time-out: whether -ETIME is a failure is the program's to say."""
-        if result == -errno.ETIME and not failed and not self.done:
-            self.done = True
-            self._let_go()
-            self._finish(result)
-        else:
-            self.complete(result)
 
     def fail_work(self) -> IoRing | None:
         """One of a chain that failed: only its result is left to be told."""
@@ -382,9 +396,12 @@ class Request:
             self.linked_timeout = None
             timeout.timeout.stop(timeout)
             self.unlink()
+            timeout.lenient = True
             timeout.complete_later(-errno.ECANCELED)
         elif self.link is not None and self.link.opcode == IORING_OP_LINK_TIMEOUT and self.flags & ARM_LTIMEOUT:
-            self.unlink().complete_later(-errno.ECANCELED)
+            timeout = self.unlink()
+            timeout.lenient = True
+            timeout.complete_later(-errno.ECANCELED)
         following, self.link = self.link, None
         if following is None:
             return

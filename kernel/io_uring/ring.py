@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
 WORD = 0xFFFF_FFFF
 RLIMIT_NPROC = 6
+LATER_NS = 10_000_000  # about as long as Linux's RCU takes
 MAX_OVERFLOW = 1 << 17  # completions kept for a program that does not take them; then they are dropped, and counted
 MAX_REQUESTS = 1 << 17  # in flight; Linux's limit is memory
 
@@ -121,6 +122,7 @@ class IoRing(File):
 
     pollable = True
     maps_whole = True
+    passable = False
     waking = 0  # in `commit` of some ring: a poll that hears of it waits for itself (EPOLL_URING_WAKE)
     signalling = False  # in `signal_eventfd` of some ring
 
@@ -164,6 +166,8 @@ class IoRing(File):
         self.eventfd: EventFd | None = None
         self.eventfd_async = False
         self._evfd_tail = 0
+        self._told = 0  # the tail at the last `commit`
+        self._kept = False  # a completion was kept since
         # Registered
         self.fixed: FileTable | None = None
         self.alloc_range: tuple[int, int] | None = None
@@ -285,6 +289,7 @@ class IoRing(File):
             self.put_word(CQ_OVERFLOW, self.word(CQ_OVERFLOW) + 1)
             return
         self.overflow.append(entry)
+        self._kept = True
         self.set_sq_flag(IORING_SQ_CQ_OVERFLOW, True)
 
     def flush_overflow(self) -> None:
@@ -308,6 +313,10 @@ class IoRing(File):
         """Completions were posted: tell whoever waits for that (io_cq_unlock_post)."""
         if self.setup_flags & IORING_SETUP_TASKRUN_FLAG and not self.works:
             self.set_sq_flag(IORING_SQ_TASKRUN, False)
+        if self._told == self.cq_tail and not self._kept:
+            return
+        self._told = self.cq_tail
+        self._kept = False
         if self.sequenced:
             from kernel.io_uring.timeout import flush_timeouts
 
@@ -334,13 +343,15 @@ class IoRing(File):
         if self.eventfd is None:
             return
         if IoRing.signalling:
-            self.kernel.timers.add(self.kernel.clock.monotonic_ns(), self._signal)
+            self.kernel.timers.add(self.kernel.clock.monotonic_ns() + LATER_NS, self._signal)
             return
         IoRing.signalling = True
+        IoRing.waking += 1
         try:
             self.eventfd.signal(1)
         finally:
             IoRing.signalling = False
+            IoRing.waking -= 1
 
     def set_eventfd(self, file: EventFd, only_async: bool) -> None:
         """Signal `file`, of which a reference is taken over, when there are completions."""

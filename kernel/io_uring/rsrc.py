@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kernel.io_uring.ring import IoRing
@@ -20,15 +20,13 @@ IORING_MAX_FIXED_FILES = 1 << 20
 IORING_MAX_REG_BUFFERS = 1 << 14
 
 
-class Slot:
-    """struct io_rsrc_node: a registered file.  When it is taken out and nobody uses it any more, a completion
-    with its tag as user data says so."""
+class Rsrc:
+    """struct io_rsrc_node: something registered.  When it is taken out and no request uses it any more, a
+    completion with its tag as user data says so."""
 
-    __slots__ = ("file", "gone", "tag", "users")
+    __slots__ = ("gone", "tag", "users")
 
-    def __init__(self, file: File, tag: int) -> None:
-        file.refs += 1
-        self.file = file
+    def __init__(self, tag: int) -> None:
         self.tag = tag
         self.users = 0  # requests
         self.gone = False
@@ -37,18 +35,32 @@ class Slot:
         """A request is done with it."""
         self.users -= 1
         if self.gone and not self.users:
-            self._free(ring)
+            self.free(ring)
 
     def remove(self, ring: IoRing) -> None:
         self.gone = True
         if not self.users:
-            self._free(ring)
+            self.free(ring)
 
-    def _free(self, ring: IoRing) -> None:
-        self.file.put()
+    def free(self, ring: IoRing) -> None:
         if self.tag and not ring.cancelling:
             ring.post(self.tag, 0)
             ring.commit()
+
+
+class Slot(Rsrc):
+    """A registered file."""
+
+    __slots__ = ("file",)
+
+    def __init__(self, file: File, tag: int) -> None:
+        super().__init__(tag)
+        file.refs += 1
+        self.file = file
+
+    def free(self, ring: IoRing) -> None:
+        self.file.put()
+        super().free(ring)
 
 
 class FileTable:
@@ -97,13 +109,16 @@ class FileTable:
         self.slots = []
 
 
-class Buffer(NamedTuple):
+class Buffer(Rsrc):
     """struct io_mapped_ubuf."""
 
-    mm: AddressSpace
-    address: int
-    size: int
-    tag: int
+    __slots__ = ("address", "mm", "size")
+
+    def __init__(self, mm: AddressSpace, address: int, size: int, tag: int) -> None:
+        super().__init__(tag)
+        self.mm = mm
+        self.address = address
+        self.size = size
 
     def spans(self, address: int, size: int, access: int) -> Spans:
         """Part of the buffer (io_import_fixed).  Raises OSError(EFAULT)."""
@@ -118,10 +133,3 @@ def registered_buffer(ring: IoRing, index: int) -> Buffer:
     if buffer is None:
         raise OSError(errno.EFAULT, "no such registered buffer")
     return buffer
-
-
-def free_buffer(ring: IoRing, buffer: Buffer | None) -> None:
-    """A registered buffer is taken out: its tag says so."""
-    if buffer is not None and buffer.tag:
-        ring.post(buffer.tag, 0)
-        ring.commit()

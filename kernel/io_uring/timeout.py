@@ -102,7 +102,8 @@ class Timeout:
         ring = request.ring
         self.stop(request)
         ring.cq_timeouts += 1
-        request.complete_timeout(result, not self.flags & IORING_TIMEOUT_ETIME_SUCCESS)
+        request.lenient = result == -errno.ETIME and bool(self.flags & IORING_TIMEOUT_ETIME_SUCCESS)
+        request.complete(result)
 
     def stop(self, request: Request) -> None:
         """The time does not matter any more."""

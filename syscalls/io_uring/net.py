@@ -209,7 +209,6 @@ async def accept_multishot(request: Request) -> int:
         result = accepted(request, connection)
         if not ring.post_more(request.user_data, result, IORING_CQE_F_MORE):
             return result
-        ring.commit()
 
 
 # Sending
@@ -479,7 +478,6 @@ async def receive_selected_on(request: Request, flags: int, limit: int, finish: 
     sock = sock_of(request)
     while True:
         if sock.end_of_file():
-            use(request, 0)
             return 0
         await request.task.wait(sock.readable)
         result = try_selected(request, flags, limit, finish)
@@ -506,7 +504,8 @@ def try_selected(request: Request, flags: int, limit: int, finish: Finish) -> in
     if not sock_of(request).receive(message, Cursor(request.task.mm.vector(parts, WRITE))) and not message.copied:
         return None
     done = finish(message)
-    use_many(request, done, chosen)
+    if done:
+        use_many(request, done, chosen)
     return done
 
 
@@ -529,7 +528,6 @@ async def recv_multishot(request: Request) -> int:
         if done <= 0 or not ring.post_more(request.user_data, done, flags | IORING_CQE_F_MORE):
             request.cqe_flags = flags
             return done
-        ring.commit()
 
 
 async def recvmsg_multishot(request: Request, flags: int, name_room: int, control_room: int) -> int:
@@ -554,7 +552,6 @@ async def recvmsg_multishot(request: Request, flags: int, name_room: int, contro
         t.mm.pack(RECVMSG_OUT, chosen.address, len(name), used, message.copied, out_flags)
         t.mm.write(chosen.address + RECVMSG_OUT.size, name[:name_room])
         if message.nothing or not message.copied:
-            use(request, head)
             return 0
         done = head + message.copied
         use(request, done)
@@ -562,4 +559,3 @@ async def recvmsg_multishot(request: Request, flags: int, name_room: int, contro
         if not ring.post_more(request.user_data, done, cqe_flags | IORING_CQE_F_MORE):
             request.cqe_flags = cqe_flags
             return done
-        ring.commit()

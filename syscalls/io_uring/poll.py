@@ -22,7 +22,7 @@ def prep_poll_add(request: Request) -> Issue:
     multishot = sqe.len & IORING_POLL_ADD_MULTI
     unused(multishot and sqe.flags & IOSQE_CQE_SKIP_SUCCESS)
     request.poll_mask = sqe.op_flags & EVENTS | ALWAYS
-    return poll_multishot if multishot else poll_once
+    return start_multishot if multishot else poll_once
 
 
 def poll_once(request: Request) -> Result:
@@ -35,22 +35,29 @@ async def poll_on(request: Request) -> int:
     assert file is not None
     while True:
         await request.task.wait(*file.queues(request.poll_mask))
-        ready = file.poll() & request.poll_mask
+        ready = request.ready()
         if ready:
             return ready
 
 
+def start_multishot(request: Request) -> None:
+    """IORING_POLL_ADD_MULTI, and its update.  What holds already counts as something that happened."""
+    request.restart(poll_multishot(request))
+    assert request.file is not None
+    ready = request.file.poll() & request.poll_mask
+    if ready:
+        request.wake(ready)
+
+
 async def poll_multishot(request: Request) -> int:
-    """A completion each time something happens (IORING_POLL_ADD_MULTI)."""
+    """A completion each time something happens."""
     file = request.file
     assert file is not None
     while True:
-        ready = file.poll() & request.poll_mask
-        if ready:
-            if request.once or not request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE):
-                return ready
-            request.ring.commit()
         await request.task.wait(*file.queues(request.poll_mask))
+        ready = request.ready()
+        if ready and (request.once or not request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE)):
+            return ready
 
 
 def prep_poll_remove(request: Request) -> Issue:
@@ -79,7 +86,7 @@ def remove(request: Request) -> int:
     if sqe.len & IORING_POLL_UPDATE_USER_DATA:
         found.user_data = sqe.off
     if found.sqe.len & IORING_POLL_ADD_MULTI:
-        found.restart(poll_multishot(found))
+        start_multishot(found)
         return 0
     assert found.file is not None
     ready = found.file.poll() & found.poll_mask

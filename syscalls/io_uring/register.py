@@ -20,7 +20,6 @@ from kernel.io_uring.rsrc import (
     Buffer,
     FileTable,
     Slot,
-    free_buffer,
 )
 from syscalls.abi import Result
 from syscalls.io_uring.cancel import cancel_file
@@ -276,7 +275,8 @@ def register_buffers_update(t: Task, ring: IoRing, arg: int, size: int) -> Resul
             tag = t.mm.u64(tags + 8 * index) if tags else 0
             new = make_buffer(t, address, length, tag)
             old, ring.buffers[offset + index] = ring.buffers[offset + index], new
-            free_buffer(ring, old)
+            if old is not None:
+                old.remove(ring)
             done += 1
     except OSError:
         if not done:
@@ -292,7 +292,8 @@ def unregister_buffers(t: Task, ring: IoRing, arg: int, count: int) -> Result:
         raise OSError(errno.ENXIO, "no buffers are registered")
     buffers, ring.buffers = ring.buffers, None
     for buffer in buffers:
-        free_buffer(ring, buffer)
+        if buffer is not None:
+            buffer.remove(ring)
     return 0
 
 
@@ -310,7 +311,7 @@ def register_clone_buffers(t: Task, ring: IoRing, arg: int, count: int) -> Resul
         raise OSError(errno.EBUSY, "buffers are registered")
     if source.buffers is None:
         raise OSError(errno.ENXIO, "no buffers are registered")
-    ring.buffers = [buffer._replace(tag=0) if buffer is not None else None for buffer in source.buffers]
+    ring.buffers = [buffer and Buffer(buffer.mm, buffer.address, buffer.size, 0) for buffer in source.buffers]
     return 0
 
 

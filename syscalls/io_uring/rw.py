@@ -49,12 +49,14 @@ def vector(request: Request, access: int) -> Buffers:
 
 
 def fixed(request: Request, access: int) -> Buffers:
-    """A part of a registered buffer."""
+    """A part of a registered buffer, which is found when the request is performed."""
     address, size = request.sqe.addr, min(request.sqe.len, MAX_RW)
-    registered_buffer(request.ring, request.sqe.buf_index)
 
     def spans() -> Spans:
-        return registered_buffer(request.ring, request.sqe.buf_index).spans(address, size, access)
+        if request.buffer is None:
+            request.buffer = registered_buffer(request.ring, request.sqe.buf_index)
+            request.buffer.users += 1
+        return request.buffer.spans(address, size, access)
 
     return spans
 
@@ -96,6 +98,8 @@ def do_read(request: Request, buffers: Buffers, offset: int | None, flags: int) 
     assert file is not None
     if file.flags & NOT_READABLE:
         return -errno.EBADF
+    if request.ring.polled:
+        return -errno.EOPNOTSUPP  # no file here can be polled for its completion
     if flags:
         check_rwf(file, flags)
     offset = place(request, offset)
@@ -132,6 +136,8 @@ def do_write(request: Request, buffers: Buffers, offset: int | None, flags: int)
     assert file is not None
     if file.flags + 1 & WRITE_BITS != WRITABLE:
         return -errno.EBADF
+    if request.ring.polled:
+        return -errno.EOPNOTSUPP
     if flags:
         check_rwf(file, flags)
     offset = place(request, offset)
@@ -178,6 +184,8 @@ def read_selected(request: Request) -> Result:
     assert file is not None
     if file.flags & NOT_READABLE:
         return -errno.EBADF
+    if request.ring.polled:
+        return -errno.EOPNOTSUPP
     if sqe.op_flags:
         check_rwf(file, sqe.op_flags)
     offset = place(request, None if sqe.off == CURRENT else sqe.off)
@@ -233,4 +241,3 @@ async def read_multishot(request: Request) -> int:
         if not request.ring.post_more(request.user_data, done, flags | IORING_CQE_F_MORE):
             request.cqe_flags = flags
             return done
-        request.ring.commit()
