@@ -377,16 +377,18 @@ class Kernel:
     def unix(self) -> UnixNet:
         """The names and sockets of AF_UNIX: net->unx."""
         if self._unix is None:
+            from kernel.pid import find_get_pid
             from vfs.sock import PeerCred, Ucred
             from vfs.unix import UnixNet
 
             def who() -> Ucred:
                 task = self.current
-                return Ucred(task.tgid, task.cred.uid, task.cred.gid)
+                return Ucred(task.tgid, task.cred.uid, task.cred.gid, find_get_pid(self, task.tgid))
 
             def peer() -> PeerCred:
                 task = self.current
-                return PeerCred(task.tgid, task.cred.euid, task.cred.egid, task.cred.groups)
+                cred = task.cred
+                return PeerCred(task.tgid, cred.euid, cred.egid, cred.groups, find_get_pid(self, task.tgid))
 
             self._unix = UnixNet(who, peer, int.from_bytes(self.entropy.bytes(4), "little"))
         return self._unix

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
 from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
+from kernel.pid import PidFd, find_get_pid
 from kernel.rlimit import RLIMIT_NOFILE
 from kernel.task import Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
@@ -33,6 +34,8 @@ from vfs.sock import (
     MSG_NOSIGNAL,
     MSG_WAITFORONE,
     OPTMEM_MAX,
+    PASSCRED,
+    PASSPIDFD,
     SOCK_STREAM,
     Cursor,
     Receiving,
@@ -54,9 +57,10 @@ MMSGHDR_SIZE = 64  # struct mmsghdr: a msghdr and the number of bytes
 NAMELEN_AT, CONTROLLEN_AT, FLAGS_AT, MSG_LEN_AT = 8, 40, 48, 56
 CMSGHDR = Struct("<Qii")  # length, level, type
 UCRED = Struct("<iII")
+INT = Struct("<i")
 TIMESPEC = Struct("<qq")
 UIO_MAXIOV = 1024
-SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS = 1, 1, 2
+SOL_SOCKET, SCM_RIGHTS, SCM_CREDENTIALS, SCM_PIDFD = 1, 1, 2, 4
 SCM_MAX_FD = 253
 OVERFLOW_ID = 65534
 NS = 1_000_000_000
@@ -248,9 +252,7 @@ def checked_creds(t: Task, creds: Ucred) -> Ucred:
         or not (creds.gid in (cred.gid, cred.egid, cred.sgid) or cred.capable(CAP_SETGID))
     ):
         raise OSError(errno.EPERM, "somebody else's credentials")
-    if creds.pid != t.tgid and creds.pid not in t.kernel.tasks:
-        raise OSError(errno.ESRCH, "no such process")
-    return creds
+    return creds._replace(process=find_get_pid(t.kernel, creds.pid))
 
 
 async def sys_sendmmsg(t: Task, fd: Int, vec: Ptr, count: UInt, flags: UInt) -> int:
@@ -378,9 +380,9 @@ def put_control(t: Task, file: File, message: Receiving, control: int, room: int
         if sock.passcred or files:
             flags |= MSG_CTRUNC
         room = 0
-    elif sock.passcred:
+    elif sock.passcred & PASSCRED:
         creds = message.creds or Ucred(0, OVERFLOW_ID, OVERFLOW_ID)
-        used, whole = put_cmsg(t, at, room, SCM_CREDENTIALS, UCRED.pack(*creds))
+        used, whole = put_cmsg(t, at, room, SCM_CREDENTIALS, UCRED.pack(*creds[:3]))
         if not whole:
             flags |= MSG_CTRUNC
         at += used
@@ -388,6 +390,12 @@ def put_control(t: Task, file: File, message: Receiving, control: int, room: int
     try:
         if files and control:
             used, whole = put_files(t, at, room, files, message.flags & MSG_CMSG_CLOEXEC != 0)
+            if not whole:
+                flags |= MSG_CTRUNC
+            at += used
+            room -= used
+        if control and sock.passcred & PASSPIDFD:
+            used, whole = put_pidfd(t, at, room, message.creds)
             if not whole:
                 flags |= MSG_CTRUNC
             at += used
@@ -428,6 +436,23 @@ def put_files(t: Task, at: int, room: int, files: list[File], cloexec: bool) -> 
     except OSError:
         return 0, done == len(files)
     return min((size + 7) & ~7, room), done == len(files)
+
+
+def put_pidfd(t: Task, at: int, room: int, creds: Ucred | None) -> tuple[int, bool]:
+    """scm_pidfd_recv: a descriptor of the sender; the bytes used, and whether there was room.  Where no
+    descriptor can be had, the message says why."""
+    if room < CMSGHDR.size + 4:
+        return 0, False
+    if creds is None or creds.process is None:
+        return 0, True
+    try:
+        fd = t.files.unused()
+    except OSError as error:
+        fd = -(error.errno or errno.EMFILE)
+    used, whole = put_cmsg(t, at, room, SCM_PIDFD, INT.pack(fd))
+    if used and fd >= 0:
+        t.files.install(PidFd(creds.process, 0), cloexec=True)
+    return used, whole
 
 
 async def sys_recvmmsg(t: Task, fd: Int, vec: Ptr, count: UInt, flags: UInt, timeout: Ptr) -> int:

@@ -7,9 +7,10 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from kernel.cred import CAP_NET_ADMIN
+from kernel.pid import PidFd
 from syscalls.abi import Int, Ptr, Result
 from syscalls.socket import get_sock
-from vfs.sock import LISTEN, RMEM_MAX, SO_OOBINLINE, WMEM_MAX, Sock
+from vfs.sock import LISTEN, PASSCRED, PASSPIDFD, RMEM_MAX, SO_OOBINLINE, WMEM_MAX, Sock
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -21,6 +22,7 @@ SO_PASSCRED, SO_PEERCRED, SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO, SO_SNDTIMEO = r
 SO_PEERNAME, SO_TIMESTAMP, SO_ACCEPTCONN, SO_PEERSEC, SO_SNDBUFFORCE, SO_RCVBUFFORCE = range(28, 34)
 SO_PASSSEC, SO_TIMESTAMPNS, SO_MARK, SO_PROTOCOL, SO_DOMAIN, SO_RXQ_OVFL = 34, 35, 36, 38, 39, 40
 SO_PEEK_OFF, SO_COOKIE, SO_PEERGROUPS, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW = 42, 57, 59, 66, 67
+SO_PASSPIDFD, SO_PEERPIDFD = 76, 77
 
 INT = Struct("<i")
 LINGER = Struct("<ii")
@@ -72,7 +74,8 @@ def get_option(t: Task, sock: Sock, name: int, room: int) -> bytes:
         SO_MARK: sock.options.get(SO_MARK, 0),
         SO_REUSEPORT: 0,
         SO_BSDCOMPAT: 0,
-        SO_PASSCRED: int(sock.passcred),
+        SO_PASSCRED: int(sock.passcred & PASSCRED != 0),
+        SO_PASSPIDFD: int(sock.passcred & PASSPIDFD != 0),
         SO_RCVLOWAT: sock.lowat,
         SO_SNDLOWAT: 1,
         SO_ACCEPTCONN: int(sock.state == LISTEN),
@@ -95,6 +98,8 @@ def sys_getsockopt(t: Task, fd: Int, level: Int, name: Int, value: Ptr, size: Pt
         return -errno.EINVAL
     if name == SO_PEERGROUPS:
         return peer_groups(t, sock, value, size, room)
+    if name == SO_PEERPIDFD:
+        return peer_pidfd(t, sock, value, size, room)
     data = get_option(t, sock, name, room)[:room]
     t.mm.write(value, data)
     t.mm.put_u32(size, len(data))
@@ -111,6 +116,17 @@ def peer_groups(t: Task, sock: Sock, value: int, size: int, room: int) -> int:
         return -errno.ERANGE
     t.mm.write(value, b"".join(gid.to_bytes(4, "little") for gid in groups))
     return 0
+
+
+def peer_pidfd(t: Task, sock: Sock, value: int, size: int, room: int) -> int:
+    """SO_PEERPIDFD: a descriptor of the process that made the other end, ended or not."""
+    if sock.peer_cred is None:
+        return -errno.ENODATA
+    fd = t.files.unused()
+    data = INT.pack(fd)[:room]
+    t.mm.write(value, data)
+    t.mm.put_u32(size, len(data))
+    return t.files.install(PidFd(sock.peer_cred.process, 0), cloexec=True) - fd
 
 
 # Setting
@@ -165,8 +181,9 @@ def set_number(t: Task, sock: Sock, name: int, number: int) -> int:
         if not privileged:
             return -errno.EPERM
         sock.options[name] = number
-    elif name == SO_PASSCRED:
-        sock.passcred = number != 0
+    elif name in (SO_PASSCRED, SO_PASSPIDFD):
+        bit = PASSCRED if name == SO_PASSCRED else PASSPIDFD
+        sock.passcred = sock.passcred | bit if number else sock.passcred & ~bit
     elif name == SO_RCVLOWAT:
         sock.lowat = INT_MAX if number < 0 else number or 1
     elif name == SO_PEEK_OFF:

@@ -574,8 +574,8 @@ TABLE: Final[tuple[Family, ...]] = (
         "Socket options",
         "sockopt",
         (
-            Call("getsockopt", PARTIAL("no filters, time stamps, SO_PEERSEC or SO_PEERPIDFD")),
-            Call("setsockopt", PARTIAL("no filters, time stamps or SO_PASSPIDFD")),
+            Call("getsockopt", PARTIAL("no filters, time stamps or SO_PEERSEC")),
+            Call("setsockopt", PARTIAL("no filters or time stamps")),
         ),
     ),
     Family(

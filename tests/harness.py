@@ -205,8 +205,10 @@ def run(
     prepare: Prepare | None = None,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
+    patience: int = 1,
 ) -> Outcome:
-    """Run `argv` in the fresh directory `work` and look at everything it did."""
+    """Run `argv` in the fresh directory `work` and look at everything it did.  It may take `patience` times
+    as long as most."""
     if work.exists():
         shutil.rmtree(work)
     work.mkdir(parents=True)
@@ -226,7 +228,8 @@ def run(
         start_new_session=True,
     )
     try:
-        stdout, stderr = process.communicate(stdin or None, timeout=LXRUN_TIMEOUT if under_lxrun else NATIVE_TIMEOUT)
+        limit = patience * (LXRUN_TIMEOUT if under_lxrun else NATIVE_TIMEOUT)
+        stdout, stderr = process.communicate(stdin or None, timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         stdout, stderr = process.communicate()
@@ -261,6 +264,7 @@ class Pair:
         blank: Sequence[str] = (),
         outputs: bool = True,
         files: bool = True,
+        patience: int = 1,
     ) -> Outcome:
         """Run `argv` both ways and compare.
 
@@ -269,7 +273,7 @@ class Pair:
         and is taken out of both outputs.  `outputs=False` and `files=False` leave out what cannot be
         the same twice.
         """
-        common = {"prepare": prepare, "stdin": stdin, "env": env}
+        common = {"prepare": prepare, "stdin": stdin, "env": env, "patience": patience}
         native = run(argv, self.work, under_lxrun=False, **common)  # type: ignore[arg-type]
         if status is not None and native.status != status:
             pytest.fail(

@@ -31,6 +31,7 @@ ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
 RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK = 1, 2, 3
 
 SO_OOBINLINE = 10
+PASSCRED, PASSPIDFD = 1, 2  # what is to come with messages (sk_scm_recv_flags)
 
 WMEM_DEFAULT = RMEM_DEFAULT = WMEM_MAX = RMEM_MAX = 212992  # /proc/sys/net/core
 SOMAXCONN = 4096
@@ -43,11 +44,13 @@ PROTONAME = b"system.sockprotoname"
 
 
 class Ucred(NamedTuple):
-    """struct ucred: who sent a message."""
+    """struct ucred: who sent a message.  `process` is the kernel's struct pid behind the number, which may mean
+    another one by the time somebody asks."""
 
     pid: int
     uid: int
     gid: int
+    process: Any = None
 
 
 class PeerCred(NamedTuple):
@@ -57,6 +60,7 @@ class PeerCred(NamedTuple):
     uid: int
     gid: int
     groups: tuple[int, ...]
+    process: Any  # as in Ucred
 
 
 class Cursor:
@@ -198,7 +202,7 @@ class Sock:
         self.sndtimeo: int | None = None
         self.options: dict[int, int] = {}
         self.peer_cred: PeerCred | None = None
-        self.passcred = False  # SO_PASSCRED
+        self.passcred = 0  # PASSCRED and PASSPIDFD
         self.peek_off = -1  # SO_PEEK_OFF; negative: off
         self.readable = WaitQueue()
         self.writable = WaitQueue()
