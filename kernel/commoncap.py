@@ -1,8 +1,9 @@
 """What running a program makes of credentials: Linux's ``security/commoncap.c``, execve(2), capabilities(7).
 
 Set-user-ID and set-group-ID bits and the capabilities of files count where lxrun can act on the host as
-another user, that is, where it runs as root.  Anywhere else a guest would be told that it is somebody whose files
-it still cannot open: there the bits are ignored, as Linux ignores them for ids that a user namespace does not map.
+another user, that is, where it runs as root, and where it keeps owners and modes aside.  Anywhere else a guest
+would be told that it is somebody whose files it still cannot open: there the bits are ignored, as Linux ignores
+them for ids that a user namespace does not map.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
-from vfs import host
+from vfs import fscred
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -51,7 +52,7 @@ def bprm_creds(t: Task, node: Node) -> ExecCreds:
     new = old.copy()
     found: FileCaps | None = None
     set_id = False
-    if host.CAN_ASSUME:
+    if fscred.owners_count:
         info = node.stat()
         found = file_caps(node)
         if found is not None or info.st_mode & (S_ISUID | S_ISGID):

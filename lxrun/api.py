@@ -61,6 +61,7 @@ def run(
     argv: Sequence[StrPath],
     *,
     rootfs: StrPath | None = None,
+    root_id: bool = False,
     volumes: Iterable[str] = (),
     env: Mapping[str, str] | None = None,
     cwd: StrPath | None = None,
@@ -78,6 +79,7 @@ def run(
 
     argv: the program, a path in the guest or a name to look up in its PATH, and its arguments.
     rootfs: the guest's root directory; None is the host's `/`, with the caller's own rights.
+    root_id: be root in the guest, whoever the caller is: owners and modes are kept aside.
     volumes: host paths shown in the guest, each "HOST:GUEST" or "HOST:GUEST:ro".
     env: the guest's whole environment; None is the caller's.
     cwd: the working directory in the guest; None is the caller's if the guest has it, else `/`.
@@ -101,6 +103,8 @@ def run(
     command = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")]
     if rootfs is not None:
         command += ["--rootfs", os.fsdecode(rootfs)]
+    if root_id:
+        command.append("--root-id")
     for volume in volumes:
         command += ["--volume", volume]
     if env is not None:

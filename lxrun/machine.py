@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from emu.arch import x86_64
 from emu.arch.x86_64_calls import CALLS
 from kernel import sched
-from kernel.cred import initial_credentials
+from kernel.cred import CAP_ALL, Credentials, initial_credentials
 from kernel.exec import start
 from kernel.files import FdTable
 from kernel.hostsignals import HostSignals
@@ -27,10 +27,9 @@ from kernel.task import FsContext, Task
 from lxrun.cli import write_error
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
 from syscalls.dispatch import build
-from vfs import host
+from vfs import fscred, host
 from vfs.devfs import DevFs
 from vfs.file import O_RDONLY
-from vfs.fscred import override_creds
 from vfs.hostfile import opened
 from vfs.hostfs import HostFs, HostNode
 from vfs.mount import MountTable
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from kernel.cred import Credentials
     from lxrun.options import Options, Volume
     from lxrun.stats import Stats
     from syscalls.strace.tracer import Tracer
@@ -135,7 +133,7 @@ class Machine:
             raise
         self.host_signals = HostSignals(kernel.kick)
         kernel.host_signals = self.host_signals
-        self.hostfs = HostFs(PageCache(kernel.arena), kernel.text_busy)
+        self.hostfs = self.host_files()
         self.host_root = self.root()
         where = os.path.realpath(os.fsencode(options.rootfs or "/"))
         kernel.mounts = MountTable(self.host_root, *host.described_mount(where))
@@ -153,6 +151,19 @@ class Machine:
         self.fs.cwd = self.working_directory()
 
     # The tree
+
+    def host_files(self) -> HostFs:
+        """The host's files as they are, or with owners and modes of their own (--root-id)."""
+        cache, busy = PageCache(self.kernel.arena), self.kernel.text_busy
+        if not self.options.root_id:
+            return HostFs(cache, busy)
+        if host.PORTABLE or not hasattr(os, "setxattr"):
+            raise RunFailure(INTERNAL, "--root-id: this host keeps no attributes of files")
+        from vfs.override import OverrideFs
+
+        host.CAN_ASSUME = False  # we remain who we are, also where we are root
+        fscred.owners_count = True
+        return OverrideFs(cache, busy)
 
     def root(self) -> HostNode:
         """The directory that is the guest's /."""
@@ -249,12 +260,13 @@ class Machine:
         for signo in range(1, 65):
             if self.host_signals.ignored >> (signo - 1) & 1:
                 signals.actions[signo] = SigAction(SIG_IGN)
-        task = Task(kernel, 1, 1, 0, 1, 1, None, files, self.fs, credentials(), signals)  # type: ignore[arg-type]
+        cred = Credentials(0, 0, capabilities=CAP_ALL) if self.options.root_id else credentials()
+        task = Task(kernel, 1, 1, 0, 1, 1, None, files, self.fs, cred, signals)  # type: ignore[arg-type]
         task.rlimits = rlimits
         task.start_ns = kernel.clock.boottime_ns()
         kernel.tasks[task.tid] = task
         kernel.current = task
-        override_creds(task.cred)
+        fscred.override_creds(task.cred)
         self.take_terminal(task, descriptors)
         for fd in descriptors:
             try:

@@ -44,6 +44,7 @@ class Options:
         "output",
         "program",
         "report_fd",
+        "root_id",
         "rootfs",
         "stats",
         "strace",
@@ -54,6 +55,7 @@ class Options:
 
     def __init__(self) -> None:
         self.rootfs: str | None = None
+        self.root_id = False
         self.volumes: list[Volume] = []
         self.env: list[tuple[str, str]] = []
         self.clear_env = False
@@ -141,6 +143,14 @@ TABLE = (
         "DIR",
         "the guest's root directory (default: the host's /, with your own rights)",
         completes="directory",
+    ),
+    Option(
+        WORLD,
+        "-0",
+        "--root-id",
+        "",
+        "be root in the guest; owners and modes it gives to files are kept in an attribute of theirs",
+        takes=FLAG,
     ),
     Option(
         WORLD,

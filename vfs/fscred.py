@@ -51,6 +51,8 @@ def _ourselves() -> Ids:
 
 OURSELVES: FsCred = _ourselves()
 """Whoever runs lxrun, with all the rights that gives."""
+owners_count = host.CAN_ASSUME
+"""Whether the owners of files are users that a task can become: where they are not, set-ID bits mean nothing."""
 current: FsCred = OURSELVES
 """current_cred()."""
 

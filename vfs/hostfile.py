@@ -103,7 +103,7 @@ def opened(node: HostNode, flags: int, name: bytes) -> File:
     if kind == S_IFREG:
         if flags & _TMPFILE_BIT:
             name += b"/#%d (deleted)" % st.st_ino
-        file = HostFile(node, flags & ~NOT_KEPT, name, (st.st_dev, st.st_ino))
+        file = node.fs.file(node, flags & ~NOT_KEPT, name, (st.st_dev, st.st_ino))
         if is_writing(flags):
             file.opened_for_writing(flags)
         elif flags & O_TRUNC:
@@ -113,7 +113,7 @@ def opened(node: HostNode, flags: int, name: bytes) -> File:
         if flags & O_TRUNC:
             raise OSError(errno.EISDIR, "is a directory")
         if host.HAS_GETDENTS and not node.fs.portable:
-            return HostDir(node, flags & ~NOT_KEPT, name)
+            return node.fs.directory(node, flags & ~NOT_KEPT, name)
         return ScannedDir(node, flags & ~NOT_KEPT, name, [])
     if kind == S_IFIFO:
         return node.without_io().open(flags, name)

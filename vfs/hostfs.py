@@ -16,12 +16,13 @@ import errno
 import os
 from collections.abc import Callable
 from stat import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
+from typing import ClassVar
 from weakref import WeakValueDictionary
 
 from vfs import host
 from vfs.file import O_ACCMODE, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, File
 from vfs.fscred import permission
-from vfs.hostfile import NOT_KEPT, host_flags, is_writing, opened
+from vfs.hostfile import NOT_KEPT, HostDir, HostFile, host_flags, is_writing, opened
 from vfs.node import Node, StatFs
 from vfs.pages import Identity, PageCache
 from vfs.pipe import Pipe, open_fifo
@@ -43,6 +44,11 @@ class HostFs:
 
     __slots__ = ("cache", "fifos", "portable", "text_busy", "writers")
 
+    # The classes of its objects; vfs/override.py has others
+    node: ClassVar[type[HostNode]]
+    file: ClassVar[type[HostFile]] = HostFile
+    directory: ClassVar[type[HostDir]] = HostDir
+
     def __init__(
         self, cache: PageCache, text_busy: dict[Identity, int] | None = None, portable: bool = host.PORTABLE
     ) -> None:
@@ -57,7 +63,7 @@ class HostFs:
         it is what the user named, not a guest."""
         real = os.path.realpath(path)
         if not self.portable:
-            return HostNode(self, os.open(real, host.O_PATH | host.O_CLOEXEC))
+            return self.node(self, os.open(real, host.O_PATH | host.O_CLOEXEC))
         flags = os.O_RDONLY | host.O_DIRECTORY | host.O_CLOEXEC
         if os.path.isdir(real):
             return PortableNode(self, os.open(real, flags), S_IFDIR)
@@ -104,7 +110,7 @@ class HostNode(Node):
             if number == errno.ELOOP:
                 return None
             raise OSError(number, os.strerror(number))
-        node = HostNode(self.fs, fd)
+        node = self.fs.node(self.fs, fd)
         if follow and node.kind() == S_IFLNK:
             return None
         return node
@@ -135,7 +141,7 @@ class HostNode(Node):
             if number in (errno.ELOOP, errno.ENXIO):
                 return None
             raise OSError(number, os.strerror(number))
-        return opened(HostNode(self.fs, fd), flags, text)
+        return opened(self.fs.node(self.fs, fd), flags, text)
 
     def whereabouts(self, root: Node) -> bytes | None:
         if not isinstance(root, HostNode):
@@ -150,7 +156,7 @@ class HostNode(Node):
         return here[len(prefix) :] if here.startswith(prefix) else None
 
     def above(self, root: Node, rel: bytes) -> Node | None:
-        node = HostNode(self.fs, os.open(b"..", host.O_PATH | host.O_DIRECTORY | host.O_CLOEXEC, dir_fd=self.fd))
+        node = self.fs.node(self.fs, os.open(b"..", host.O_PATH | host.O_DIRECTORY | host.O_CLOEXEC, dir_fd=self.fd))
         return node if node.whereabouts(root) == rel else None
 
     # As a file
@@ -176,7 +182,7 @@ class HostNode(Node):
 
     def reopened(self, flags: int) -> HostNode:
         """This very inode with a descriptor for I/O."""
-        return HostNode(self.fs, os.open(host.by_fd(self.fd), flags))
+        return self.fs.node(self.fs, os.open(host.by_fd(self.fd), flags))
 
     def without_io(self) -> HostNode:
         """This very inode with a descriptor that is not open for reading or writing."""
@@ -190,7 +196,7 @@ class HostNode(Node):
     # As a directory
 
     def lookup(self, name: bytes) -> HostNode:
-        return HostNode(self.fs, os.open(name, host.O_PATH | host.O_NOFOLLOW | host.O_CLOEXEC, dir_fd=self.fd))
+        return self.fs.node(self.fs, os.open(name, host.O_PATH | host.O_NOFOLLOW | host.O_CLOEXEC, dir_fd=self.fd))
 
     def create(self, name: bytes, mode: int, flags: int, path: bytes) -> File:
         fd = os.open(name, host_flags(flags | O_CREAT | O_EXCL) | host.O_NOFOLLOW, mode, dir_fd=self.fd)
@@ -198,7 +204,7 @@ class HostNode(Node):
 
     def made(self, fd: int) -> HostNode:
         """A node for a descriptor that was opened for I/O."""
-        return HostNode(self.fs, fd)
+        return self.fs.node(self.fs, fd)
 
     def tmpfile(self, mode: int, flags: int, path: bytes) -> File:
         if not getattr(os, "O_TMPFILE", 0):
@@ -344,6 +350,9 @@ class HostNode(Node):
 
     def removexattr(self, name: bytes) -> None:
         os.removexattr(self.xattr_place(), name)
+
+
+HostFs.node = HostNode
 
 
 class PortableNode(HostNode):

@@ -116,10 +116,12 @@ static void use(void)
     SHOW(symlink("x", "setgid/link")); mode_of("setgid/link");
     SHOW(link("link_to", "sticky/hard")); SHOW(link("suid", "sticky/hard2")); SHOW(link("mine", "sticky/hard3"));
     SHOW(link("noexec", "sticky/hard4")); SHOW(link("closed/inner", "sticky/hard5"));
-    SHOW(chdir("closed")); SHOW(chdir("teamdir"));
     SHOW(setxattr("theirs", "user.a", "1", 1, 0)); SHOW(setxattr("team", "user.a", "1", 1, 0));
     SHOW(setxattr("mine", "trusted.a", "1", 1, 0)); SHOW((int)getxattr("mine", "trusted.a", NULL, 0));
-    SHOW((int)getxattr("theirs", "user.a", NULL, 0));
+    SHOW((int)getxattr("theirs", "user.a", NULL, 0)); SHOW(removexattr("theirs", "user.a"));
+    SHOW((int)listxattr("mine", NULL, 0)); SHOW(setxattr("sticky", "user.a", "1", 1, 0)); SHOW(setxattr("link", "user.a", "1", 1, 0));
+    SHOW(rename("teamdir", "sticky/teamdir")); SHOW(rename("setgid/dir", "sticky/dir")); SHOW(rmdir("sticky/dir"));
+    SHOW(chdir("closed")); SHOW(chdir("teamdir"));
 }
 
 static void as(const char *where, const char *who, int uid, uint64_t caps)
@@ -154,6 +156,10 @@ static void as(const char *where, const char *who, int uid, uint64_t caps)
 
 int main(int argc, char **argv)
 {
+    if (geteuid()) {
+        NOTE("only root can be everybody");
+        return 0;
+    }
     char *home = getcwd(NULL, 0);
     const char *where = argv[1];
     if (where[0] == '/') {
