@@ -82,11 +82,15 @@ class TtyJobs:
     def privileged(self) -> bool:
         return bool(self.kernel.current.cred.cap_effective >> CAP_SYS_ADMIN & 1)
 
+    def background(self, tty: Tty) -> bool:
+        task = self.kernel.current
+        return task.signals.shared.tty is tty and bool(tty.pgrp) and tty.pgrp != task.pgid
+
     def check(self, tty: Tty, signo: int) -> None:
+        if not self.background(tty):
+            return
         task = self.kernel.current
         state = task.signals
-        if state.shared.tty is not tty or not tty.pgrp or tty.pgrp == task.pgid:
-            return
         if state.blocked >> (signo - 1) & 1 or state.actions[signo].handler == signal.SIG_IGN:
             if signo == signal.SIGTTIN:
                 raise OSError(errno.EIO, "in the background")

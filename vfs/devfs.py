@@ -17,7 +17,7 @@ from vfs.wait import POLLIN, POLLRDNORM
 if TYPE_CHECKING:
     from vfs.devpts import DevPts
     from vfs.pages import FilePages, Spans
-    from vfs.tty import JobControl
+    from vfs.tty import JobControl, Tty
 
 TMPFS_MAGIC = 0x01021994  # what statfs reports for devtmpfs
 DEVTMPFS_DEV = 6
@@ -208,6 +208,7 @@ class Terminals(Protocol):
     """The kernel, as far as /dev is concerned with terminals.  `pts_names` are inherited ones in /dev/pts."""
 
     pts_names: dict[bytes, Callable[[], PseudoNode]]
+    host_tty: Tty | None
 
     @property
     def jobs(self) -> JobControl: ...
@@ -220,7 +221,7 @@ class DevFs:
     """The /dev of one kernel.  `root` is its directory; `now` gives nanoseconds since the epoch,
     `entropy` random bytes, `fresh_pages` the pages of a shared mapping of /dev/zero, `terminals` are the kernel's."""
 
-    __slots__ = ("fs", "names", "pts_names", "root")
+    __slots__ = ("fs", "names", "root", "terminals")
 
     def __init__(
         self,
@@ -229,7 +230,7 @@ class DevFs:
         fresh_pages: Callable[[], FilePages],
         terminals: Terminals,
     ) -> None:
-        self.pts_names = terminals.pts_names
+        self.terminals = terminals
 
         def ptmx() -> PseudoNode:
             from vfs.devpts import PtmxNode
@@ -272,7 +273,7 @@ class DevFs:
         """Show an inherited terminal as /dev/`name`, so that ttyname(3) finds it."""
         head, _, number = name.partition(b"/")
         if head == b"pts" and number:
-            self.pts_names[number] = lambda: Terminal(node)
+            self.terminals.pts_names[number] = lambda: Terminal(node)
         elif not number:
             self.names[head] = lambda: Terminal(node)
 
@@ -288,7 +289,9 @@ def open_current_tty(terminals: Terminals, node: Node, flags: int, name: bytes) 
     flags &= O_ACCMODE | O_NONBLOCK
     if isinstance(tty, PtyEnd):
         return TtyFile(node, flags, name, tty)
-    from vfs.stream import HostStream
+    from vfs.stream import HostTerminal
 
     fd = os.open("/dev/tty", flags & O_ACCMODE | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    return HostStream(node, flags, name, fd, fd, True)
+    file = HostTerminal(node, flags, name, fd, fd, True)
+    file.terminals = terminals
+    return file

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vfs import termbits
+from vfs.stream import SIGTTOU, TerminalAccess
 from vfs.termbits import (
     FIONREAD,
     TCFLSH,
@@ -115,6 +116,9 @@ def host_ioctl(file: HostStream, task: Any, request: int, arg: int) -> int:
         raise OSError(errno.ENOTTY, "no such request")
     if request != FIONREAD and not os.isatty(fd):
         raise OSError(errno.ENOTTY, "not a terminal")
+    tty = task.kernel.host_tty
+    if tty is not None and isinstance(file, TerminalAccess) and request not in FETCHES and request not in SIZES_ONLY:
+        task.kernel.jobs.check(tty, SIGTTOU)
     if store is not None and request not in SIZES_ONLY:
         remember(fd)
     if not same_layout():

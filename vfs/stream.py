@@ -23,20 +23,23 @@ from vfs.node import Node, StatFs, StatLike
 from vfs.wait import POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, HostQueue, WaitQueue
 
 if TYPE_CHECKING:
+    from vfs.devfs import Terminals
     from vfs.pages import Spans
 
 IOV_MAX = 1024
 HOST_EVENTS = POLLIN | POLLOUT | POLLPRI | (POLLRDHUP if hasattr(select, "POLLRDHUP") else 0)
+SIGTTIN, SIGTTOU = 21, 22
 PIPE_BUF = 4096  # what a pipe that polls writable takes without blocking
 
 
 class HostStreamNode(Node):
     """The inode behind an inherited descriptor, as the host shows it."""
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "terminals")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.terminals: Terminals | None = None  # whose job control binds those who read, if it is a terminal
 
     def stat(self) -> StatLike:
         return os.fstat(self.fd)
@@ -156,6 +159,55 @@ class PolledStream(HostStream):
         return done
 
 
+class TerminalAccess(HostStream):
+    """The terminal that controls lxrun, and with it sessions of the guest."""
+
+    __slots__ = ("terminals",)
+
+    terminals: Terminals
+
+    def before_read(self) -> None:
+        tty = self.terminals.host_tty
+        if tty is not None:
+            self.terminals.jobs.check(tty, SIGTTIN)
+
+    def before_write(self) -> None:
+        tty = self.terminals.host_tty
+        if tty is not None and self.terminals.jobs.background(tty):
+            import termios
+
+            if termios.tcgetattr(self.fd)[3] & termios.TOSTOP:
+                self.terminals.jobs.check(tty, SIGTTOU)
+
+
+class HostTerminal(TerminalAccess):
+    """It, through a description of our own."""
+
+    __slots__ = ()
+
+    def read(self, spans: Spans) -> int:
+        self.before_read()
+        return super().read(spans)
+
+    def write(self, spans: Spans) -> int:
+        self.before_write()
+        return super().write(spans)
+
+
+class PolledTerminal(TerminalAccess, PolledStream):
+    """It, through the inherited description."""
+
+    __slots__ = ()
+
+    def read(self, spans: Spans) -> int:
+        self.before_read()
+        return PolledStream.read(self, spans)
+
+    def write(self, spans: Spans) -> int:
+        self.before_write()
+        return PolledStream.write(self, spans)
+
+
 class HostSocket(HostStream):
     """An inherited socket: each call says for itself that it does not wait."""
 
@@ -227,6 +279,11 @@ def host_stream(
         return HostSocket(node, flags, name, fd, owned)
     # Opening a device anew may do something else than sharing it (/dev/ptmx makes a new terminal).
     own = reopened(fd, flags) if stat_bits.S_ISFIFO(mode) or os.isatty(fd) else -1
+    if node.terminals is not None:
+        kind = PolledTerminal if own < 0 else HostTerminal
+        stream = kind(node, flags, name, fd if own < 0 else own, fd, owned)
+        stream.terminals = node.terminals
+        return stream
     if own < 0:
         return PolledStream(node, flags, name, fd, fd, owned)
     return HostStream(node, flags, name, own, fd, owned)
@@ -237,6 +294,8 @@ class Devices(Protocol):
 
     def device(self, rdev: int) -> Node | None:
         """The node of a character device of our own (null, zero, ...), None if there is none."""
+
+    terminals: Terminals
 
     def add_terminal(self, name: bytes, node: Node) -> None:
         """Show an inherited terminal in /dev, so that ttyname(3) finds it."""
@@ -271,7 +330,11 @@ def inherited(fd: int, devices: Devices, host_file: Callable[[int, int, bytes], 
         device = devices.device(info.st_rdev)
         if device is not None:
             return device.open(flags, name)
-    stream = host_stream(fd, flags, name, owned=owned)
+    node = HostStreamNode(fd)
+    tty = devices.terminals.host_tty
+    if tty is not None and tty.rdev == info.st_rdev:
+        node.terminals = devices.terminals
+    stream = host_stream(fd, flags, name, owned=owned, node=node)
     if stat_bits.S_ISCHR(mode) and name.startswith(b"/dev/") and os.isatty(fd):
         devices.add_terminal(name[len(b"/dev/") :], stream.node)
     return stream

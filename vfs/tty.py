@@ -100,6 +100,9 @@ class JobControl(Protocol):
         """tty_check_change: nothing for a caller in the foreground.  One in the background is sent SIGTTIN or
         SIGTTOU and broken off, or gets OSError(EIO)."""
 
+    def background(self, tty: Tty) -> bool:
+        """Whether the terminal controls the caller, who is not in its foreground."""
+
     def signal(self, pgrp: int, signo: int) -> None:
         """kill_pgrp, by the kernel."""
 
