@@ -136,12 +136,14 @@ def _left_to_tracer(task: Task, status: int) -> bool:
     """Tell who traces a task that it has ended: False if it is to be forgotten, for its tracer does not care."""
     if task.ptrace is None:
         return False
-    tracer = task.ptrace.tracer
+    tracer, debugger = task.ptrace.tracer, task.ptrace.debugger
     if tracer is not None and _keeps_zombies(tracer):
         tracer.signals.shared.child_changed.wake()
         _send_sigchld(tracer, task, signal.SIGCHLD, *exit_code(status))
         return True
     ptrace().unlink(task)
+    if debugger is not None and task is task.signals.shared.leader:
+        debugger.ended(status)
     return False
 
 

@@ -206,6 +206,10 @@ class HostSignals:
         self._awake = True
         self._kick()
 
+    def nudge(self) -> None:
+        """Have the kernel look at what has come, though no signal has; from any thread."""
+        self._note(b"")
+
     # The kernel's thread
 
     def take(self) -> list[int]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kernel.mqueuefs import MqFs
     from kernel.pid import Pid
     from kernel.posix_clocks import HrClock
+    from kernel.ptrace import Debugger
     from kernel.task import Task
     from kernel.tty_jobctrl import TtyJobs
     from vfs.devpts import DevPts
@@ -152,6 +153,7 @@ class Kernel:
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
         self.syscall_work = False  # calls are served by way of kernel/entry.py, for the task on the CPU
+        self.debugger: Debugger | None = None  # outside the guest
         self.secure_computing: Callable[[Task], Any] | None = None  # see kernel/entry.py
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:

@@ -78,10 +78,16 @@ _RESTARTS = {-512: "sys", -513: "again", -514: "nohand", -516: "block"}  # what 
 
 
 class Debugger(Protocol):
-    """A tracer outside the guest, lxrun's own.  It is told of a stop while nothing else runs, and answers with the
-    signal the task is to get when it is to go on."""
+    """A tracer outside the guest, for one process.  Nothing else runs while it is told of a stop."""
 
-    def stopped(self, task: Task) -> int: ...
+    def stopped(self, task: Task) -> int:
+        """`task` has stopped; the signal it is to get when it goes on."""
+
+    def ended(self, status: int) -> None:
+        """The process has ended, with this wait(2) status."""
+
+    def look(self) -> None:
+        """Something may have come from outside."""
 
 
 class Tracee:

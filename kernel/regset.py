@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,3 +60,40 @@ def user_regs(task: Task) -> bytes:
     regset = task.kernel.arch.regset()
     packed: bytes = regset.user_regs(read_registers(task, regset.GENERAL), call_in_progress(task))
     return packed
+
+
+def set_user_regs(task: Task, data: bytes) -> None:
+    """Set them from struct user_regs_struct, or its beginning.  Raises OSError(EIO)."""
+    regset = task.kernel.arch.regset()
+    words = regset.USER_REGS.unpack(data + user_regs(task)[len(data) :])
+    values, call = regset.set_user_regs(words, read_registers(task, regset.GENERAL))
+    write_registers(task, regset.GENERAL, values)
+    task.call_number = call
+
+
+def fpregs(task: Task) -> bytes:
+    """The floating-point registers as struct user_fpregs_struct."""
+    regset = task.kernel.arch.regset()
+    packed: bytes = regset.fpregs(read_registers(task, regset.FLOATING))
+    return packed
+
+
+def set_fpregs(task: Task, data: bytes) -> None:
+    """Set them from it, or its beginning.  Raises OSError(EINVAL)."""
+    regset = task.kernel.arch.regset()
+    write_registers(task, regset.FLOATING, regset.set_fpregs(data + fpregs(task)[len(data) :]))
+
+
+def xstate(task: Task) -> bytes:
+    """The same as the area of XSAVE."""
+    regset = task.kernel.arch.regset()
+    packed: bytes = regset.xstate(read_registers(task, regset.FLOATING))
+    return packed
+
+
+def set_xstate(task: Task, data: bytes) -> None:
+    """Set them from it.  Raises OSError EINVAL, EFAULT (not all of it)."""
+    if len(data) < len(xstate(task)):
+        raise OSError(errno.EFAULT, "less than all of it")
+    regset = task.kernel.arch.regset()
+    write_registers(task, regset.FLOATING, regset.set_xstate(data))

@@ -280,6 +280,8 @@ def events(kernel: Kernel) -> None:
     if hosts is not None:
         for signo in hosts.take():
             signal.send_from_host(kernel, signo)
+    if kernel.debugger is not None:
+        kernel.debugger.look()
     if kernel.timers.next() is not None:
         kernel.timers.expire(kernel.clock.monotonic_ns())
     if kernel.host_waiters and not kernel.idle:

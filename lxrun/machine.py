@@ -88,6 +88,10 @@ def run(options: Options, descriptors: list[int]) -> int:
     try:
         task = machine.init(rlimits, descriptors)
         machine.exec(task)
+        if options.gdb is not None:
+            signo = await_gdb(machine.kernel, task, options.gdb)
+            if signo:
+                return signo
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.enable()
         status = sched.run(machine.kernel, task)
@@ -95,6 +99,15 @@ def run(options: Options, descriptors: list[int]) -> int:
         return status
     finally:
         machine.halt(keep_terminal=exited)
+
+
+def await_gdb(kernel: Kernel, task: Task, port: int) -> int:
+    """--gdb: wait until one has connected; the number of the signal that came instead, else 0."""
+    from lxrun.gdbserver import GdbServer
+
+    server = GdbServer(kernel, task, port)
+    write_error(f"lxrun: waiting for gdb: target remote 127.0.0.1:{server.port}\n")
+    return server.wait()
 
 
 class LateMount(Mount):

@@ -39,6 +39,7 @@ class Options:
         "cwd",
         "engine",
         "env",
+        "gdb",
         "help",
         "memory",
         "output",
@@ -65,6 +66,7 @@ class Options:
         self.output: str | None = None
         self.string_size: int | None = None
         self.stats = False
+        self.gdb: int | None = None
         self.memory: int | None = None  # bytes
         self.report_fd: int | None = None
         self.version = False
@@ -123,7 +125,7 @@ class Option:
             options.env += parse_variable(value)
         elif name == "memory":
             options.memory = parse_size(value)
-        elif name in ("string_size", "report_fd"):
+        elif name in ("string_size", "report_fd", "gdb"):
             if not (value.isascii() and value.isdigit()):
                 raise ValueError(f"{value!r} is not a number")
             setattr(options, name, int(value))
@@ -189,6 +191,7 @@ TABLE = (
     ),
     Option(WATCH, "-o", "--output", "FILE", "write what --strace prints to FILE, not to stderr", completes="file"),
     Option(WATCH, "-s", "--string-size", "N", "most bytes of a string that --strace prints (default: 32)"),
+    Option(WATCH, "", "--gdb", "PORT", "wait for gdb on this port of the loopback interface (0: any), and be debugged"),
     Option(WATCH, "", "--stats", "", "print a table at exit: calls, errors, times, page faults, memory", takes=FLAG),
     Option(REST, "-h", "--help", "", "print this help", takes=FLAG),
     Option(REST, "-V", "--version", "", "print the version", takes=FLAG),

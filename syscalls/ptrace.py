@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 
 from kernel import entry, ptrace, remote, siginfo, signal
 from kernel.ptrace import PTRACE_O_MASK, PTRACE_O_TRACESYSGOOD, Tracee
-from kernel.regset import call_in_progress, read_names, read_registers, user_regs, write_registers
+from kernel.regset import (
+    call_in_progress,
+    fpregs,
+    read_names,
+    set_fpregs,
+    set_user_regs,
+    set_xstate,
+    user_regs,
+    xstate,
+)  # fmt: skip
 from syscalls.abi import Long, Ptr, ULong
 
 if TYPE_CHECKING:
@@ -139,9 +148,7 @@ def _poke_user(t: Task, task: Task, addr: int, data: int) -> int:
     if addr % 8 or addr >= regset.USER_SIZE:
         raise OSError(errno.EIO, "no word of struct user")
     if addr < regset.USER_REGS.size:
-        words = list(regset.USER_REGS.unpack(user_regs(task)))
-        words[addr // 8] = data
-        _set_user_regs(task, tuple(words))
+        set_user_regs(task, user_regs(task)[:addr] + data.to_bytes(8, "little"))
     elif addr < regset.USER_DEBUG:
         raise OSError(errno.EIO, "not to be written")
     elif data:
@@ -149,51 +156,10 @@ def _poke_user(t: Task, task: Task, addr: int, data: int) -> int:
     return 0
 
 
-def _set_user_regs(task: Task, words: tuple[int, ...]) -> None:
-    regset = task.kernel.arch.regset()
-    values, call = regset.set_user_regs(words, read_registers(task, regset.GENERAL))
-    write_registers(task, regset.GENERAL, values)
-    task.call_number = call
-
-
-def _get_general(task: Task) -> bytes:
-    return user_regs(task)
-
-
-def _set_general(task: Task, data: bytes) -> None:
-    """All of struct user_regs_struct, or its beginning."""
-    layout = task.kernel.arch.regset().USER_REGS
-    _set_user_regs(task, layout.unpack(data + user_regs(task)[len(data) :]))
-
-
-def _get_fpregs(task: Task) -> bytes:
-    regset = task.kernel.arch.regset()
-    packed: bytes = regset.fpregs(read_registers(task, regset.FLOATING))
-    return packed
-
-
-def _set_fpregs(task: Task, data: bytes) -> None:
-    regset = task.kernel.arch.regset()
-    write_registers(task, regset.FLOATING, regset.set_fpregs(data + _get_fpregs(task)[len(data) :]))
-
-
-def _get_xstate(task: Task) -> bytes:
-    regset = task.kernel.arch.regset()
-    packed: bytes = regset.xstate(read_registers(task, regset.FLOATING))
-    return packed
-
-
-def _set_xstate(task: Task, data: bytes) -> None:
-    if len(data) < len(_get_xstate(task)):
-        raise OSError(errno.EFAULT, "less than all of it")
-    regset = task.kernel.arch.regset()
-    write_registers(task, regset.FLOATING, regset.set_xstate(data))
-
-
 _REGSETS: dict[int, tuple[Callable[[Task], bytes], Callable[[Task, bytes], None]]] = {
-    NT_PRSTATUS: (_get_general, _set_general),
-    NT_PRFPREG: (_get_fpregs, _set_fpregs),
-    NT_X86_XSTATE: (_get_xstate, _set_xstate),
+    NT_PRSTATUS: (user_regs, set_user_regs),
+    NT_PRFPREG: (fpregs, set_fpregs),
+    NT_X86_XSTATE: (xstate, set_xstate),
 }
 
 

@@ -33,6 +33,7 @@ GPRS = (
 )  # fmt: skip
 PC, SP, RESULT, FLAGS = "rip", "rsp", "rax", "rflags"
 _ENOSYS = 38  # Linux's
+BREAKPOINT = b"\xcc"  # INT3, which leaves the program counter behind it
 STEP_FLAG = 1 << 8  # TF: a debug exception after each instruction
 CALL_REGISTERS = ("rax", "rdi", "rsi", "rdx", "r10", "r8", "r9")  # number, then arguments
 AUDIT_ARCH = 0xC000003E  # AUDIT_ARCH_X86_64
@@ -166,6 +167,13 @@ def regset() -> ModuleType:
     from emu.arch import x86_64_regset
 
     return x86_64_regset
+
+
+def gdb() -> ModuleType:
+    """The registers in the order of gdb's remote protocol, made by `x86_64_gdb`."""
+    from emu.arch import x86_64_gdb
+
+    return x86_64_gdb
 
 
 def hwcap(cpu: Cpu) -> int:
