@@ -142,6 +142,7 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             b"msgmnb": _tunable(lambda: kernel.ipc.msg, ("most_bytes", INT_MAX)),
             b"msgmni": _tunable(lambda: kernel.ipc.msg, ("limit", IPCMNI)),
             b"ngroups_max": _number(NGROUPS_MAX),
+            b"ns_last_pid": _tunable(lambda: kernel, ("last_pid", PID_MAX)),
             b"osrelease": _string(uts.release),
             b"ostype": _string(uts.sysname),
             b"overflowgid": _number(65534),

@@ -6,22 +6,23 @@ import errno
 import stat as stat_bits
 from typing import TYPE_CHECKING
 
+from emu.engine import READ, WRITE
 from kernel.task import Interrupted
-from syscalls.abi import Ptr, Result, UInt, ULong
+from syscalls.abi import Ptr, UInt, ULong
 from syscalls.io import (
     MAX_RW,
     NOT_READABLE,
     OFFSET_MAX,
-    RWF_NOWAIT,
     WRITABLE,
     WRITE_BITS,
     broken_pipe,
-    read_vector,
+    read_once,
     within_limit,
-    write_vector,
+    write_once,
 )
 from vfs.file import O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_SET
 from vfs.notify import IN_ACCESS, IN_MODIFY
+from vfs.pages import ShortSpans
 from vfs.pipe import PAGE, PipeFile
 from vfs.wait import POLLIN, POLLOUT
 
@@ -284,14 +285,22 @@ async def tee(t: Task, source: File, target: File, size: int, flags: int) -> int
         await t.wait(*queues)
 
 
-def sys_vmsplice(t: Task, fd: UInt, vec: Ptr, count: ULong, flags: UInt) -> Result:
-    """vmsplice(2): a copy, as Linux makes too when it reads."""
+async def sys_vmsplice(t: Task, fd: UInt, vec: Ptr, count: ULong, flags: UInt) -> int:
+    """vmsplice(2): a copy, as Linux makes too when it reads.  It waits until something fits or is there, by its own
+    flags and not by the pipe's O_NONBLOCK, and moves no more than that."""
     if flags & ~SPLICE_F_ALL:
         return -errno.EINVAL
     file = t.files.get_io(fd)
     if not is_pipe(file):
         return -errno.EBADF
-    no_wait = RWF_NOWAIT if flags & SPLICE_F_NONBLOCK else 0
-    if file.flags + 1 & WRITE_BITS == WRITABLE:
-        return write_vector(t, file, vec, count, None, no_wait)
-    return read_vector(t, file, vec, count, None, no_wait)
+    writing = file.flags + 1 & WRITE_BITS == WRITABLE
+    while True:
+        spans = t.mm.iovec(vec, count, READ if writing else WRITE)
+        if not spans and type(spans) is not ShortSpans:
+            return 0
+        try:
+            return write_once(t, file, spans, None, 0) if writing else read_once(t, file, spans, None)
+        except BlockingIOError:
+            if flags & SPLICE_F_NONBLOCK:
+                return -errno.EAGAIN
+            await t.wait(*file.queues(POLLOUT if writing else POLLIN))

@@ -268,6 +268,44 @@ static void clones(void)
     SHOW(info.si_status);
 }
 
+/* A process that has the number of one that has ended is another. */
+static void reused(void)
+{
+    char text[32];
+    int status, fd = -1, again = 0;
+    pid_t first = -1, second = -1;
+    int last = open("/proc/sys/kernel/ns_last_pid", O_RDWR);
+    for (int attempt = 0; attempt < 1000 && !again; attempt++) { /* somebody else may get the number */
+        close(fd);
+        first = sleeper();
+        fd = pidfd_open(first, 0);
+        kill(first, SIGKILL);
+        waitpid(first, NULL, 0);
+        int size = snprintf(text, sizeof text, "%d", first - 1);
+        if (pwrite(last, text, size, 0) != size)
+            die("ns_last_pid");
+        second = sleeper();
+        again = first == second;
+        if (!again) {
+            kill(second, SIGKILL);
+            waitpid(second, NULL, 0);
+        }
+    }
+    NOTE("the same number %d", again);
+    SHOW(pidfd_send_signal(fd, SIGKILL, NULL, 0));
+    siginfo_t info;
+    SHOW(waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG));
+    int other = pidfd_open(second, 0);
+    SHOW(pidfd_send_signal(other, SIGTERM, NULL, 0));
+    NOTE("%d", waitpid(second, &status, 0) == second && WTERMSIG(status) == SIGTERM);
+    SHOW(pwrite(last, "-1", 2, 0));
+    SHOW(pwrite(last, "x", 1, 0));
+    SHOW(pwrite(last, "99999999", 8, 0));
+    close(fd);
+    close(other);
+    close(last);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IONBF, 0);
@@ -276,4 +314,5 @@ int main(void)
     signals();
     descriptors();
     clones();
+    reused();
 }
