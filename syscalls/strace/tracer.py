@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from syscalls.strace import constants
+from syscalls.strace.aio import AIO
 from syscalls.strace.arity import ARITY
 from syscalls.strace.calls import SPECS, Args, Spec, hexadecimal_result
 from syscalls.strace.commands import COMMANDS
@@ -31,7 +32,7 @@ RESTARTS = {
     514: "ERESTARTNOHAND (To be restarted if no handler)",
     516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
-DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS, **IPC, **SECCOMP, **URING}
+DESCRIBED = {**SPECS, **COMMANDS, **EVENTS, **SOCKETS, **AIO, **IPC, **SECCOMP, **URING}
 
 
 def spec(name: str) -> Spec:

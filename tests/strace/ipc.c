@@ -1,6 +1,7 @@
-/* Calls of System V and POSIX IPC, io_uring and mount(2), as calls.c. */
+/* Calls of System V and POSIX IPC, asynchronous I/O, io_uring and mount(2), as calls.c. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/io_uring.h>
 #include <mqueue.h>
 #include <signal.h>
@@ -190,12 +191,55 @@ static void mounts(void)
     syscall(SYS_umount2, BAD, 0x100);
 }
 
+static void aio(void)
+{
+    aio_context_t ctx = 0, wrong = 5;
+    struct timespec now = {0, 0};
+    struct io_event events[4];
+    struct iovec vector = {buf, 4};
+    sigset_t set;
+    struct { const sigset_t *set; size_t size; } mask = {&set, 8};
+    int fd = open("/etc/hostname", O_RDONLY);
+    struct iocb read = {.aio_data = 7, .aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = fd, .aio_buf = (long)buf, .aio_nbytes = 3},
+        write = {.aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = fd, .aio_buf = (long)"text", .aio_nbytes = 4, .aio_offset = 9},
+        vec = {.aio_lio_opcode = IOCB_CMD_PREADV, .aio_fildes = fd, .aio_buf = (long)&vector, .aio_nbytes = 1, .aio_reqprio = 1},
+        sync = {.aio_lio_opcode = IOCB_CMD_FSYNC, .aio_fildes = fd, .aio_flags = IOCB_FLAG_RESFD, .aio_resfd = fd},
+        poll = {.aio_lio_opcode = IOCB_CMD_POLL, .aio_fildes = fd, .aio_buf = 1}, odd = {.aio_lio_opcode = 77, .aio_fildes = -1};
+    struct iocb *all[] = {&read, &vec, &poll}, *bad[] = {&write, BAD}, *one[] = {&odd}, *syncs[] = {&sync};
+    syscall(SYS_io_setup, 0, &ctx);
+    syscall(SYS_io_setup, 4, BAD);
+    syscall(SYS_io_setup, 4, &wrong);
+    syscall(SYS_io_setup, 4, &ctx);
+    syscall(SYS_io_submit, ctx, 1, all);
+    syscall(SYS_io_submit, ctx, 3, all);
+    syscall(SYS_io_submit, ctx, 2, bad);
+    syscall(SYS_io_submit, ctx, 1, one);
+    syscall(SYS_io_submit, ctx, 1, syncs);
+    syscall(SYS_io_submit, ctx, 0, 0);
+    syscall(SYS_io_submit, ctx, 1, BAD);
+    syscall(SYS_io_submit, 0, 1, all);
+    syscall(SYS_io_getevents, ctx, 1, 1, events, 0);
+    syscall(SYS_io_getevents, ctx, 1, 4, events, &now);
+    syscall(SYS_io_getevents, ctx, 5, 4, events, &now);
+    syscall(SYS_io_getevents, 0, 1, 4, BAD, BAD);
+    sigemptyset(&set), sigaddset(&set, SIGINT);
+    syscall(SYS_io_pgetevents, ctx, 0, 4, events, &now, &mask);
+    syscall(SYS_io_pgetevents, ctx, 0, 4, events, &now, 0);
+    syscall(SYS_io_pgetevents, ctx, 0, 4, events, &now, BAD);
+    syscall(SYS_io_cancel, ctx, &read, events);
+    syscall(SYS_io_cancel, ctx, BAD, events);
+    syscall(SYS_io_destroy, ctx);
+    syscall(SYS_io_destroy, 0);
+    close(fd);
+}
+
 int main(void)
 {
     shared_memory();
     semaphores();
     messages();
     queues();
+    aio();
     rings();
     mounts();
     return 0;
