@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from kernel.io_uring.uapi import IORING_OP_FUTEX_WAIT, IORING_OP_FUTEX_WAITV, IORING_OP_WAITID
 from kernel.task_work import task_work_run
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     IORING_ASYNC_CANCEL_USERDATA, IORING_ASYNC_CANCEL_OP,
 ) = (1 << bit for bit in range(6))  # fmt: skip
 CANCEL_FLAGS = (1 << 6) - 1
+COUNTED = (IORING_OP_WAITID, IORING_OP_FUTEX_WAIT, IORING_OP_FUTEX_WAITV)
+"""Operations whose cancellation answers how many there were, also where others answer 0."""
 RING_NAME = b"anon_inode:[io_uring]"
 
 
@@ -51,13 +54,14 @@ def cancel(ring: IoRing, match: Match, but: Request | None = None) -> int:
     """Cancel the oldest request that matches, or all of them (__io_async_cancel): how many, or 0 for the one.
     Raises OSError(ENOENT, EALREADY)."""
     every = match.flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)
-    count = 0
+    count = answer = 0
     busy = False
     for request in tuple(ring.requests):
         if request is but or not match(request):
             continue
         if request.cancel():
             count += 1
+            answer = int(request.opcode in COUNTED)
         else:
             busy = True
         if not every:
@@ -66,7 +70,7 @@ def cancel(ring: IoRing, match: Match, but: Request | None = None) -> int:
         return count
     if not count:
         raise OSError(errno.EALREADY if busy else errno.ENOENT, "nothing to cancel")
-    return 0
+    return answer
 
 
 def exit_task(task: Task) -> None:

@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME
+from kernel.io_uring.cancel import COUNTED
 from kernel.io_uring.ring import WORD
 from kernel.io_uring.uapi import IORING_CQE_F_MORE
 
@@ -83,9 +84,10 @@ class Timeout:
                 target.linked_timeout = None
                 target.unlink()  # what follows us is what follows it now
                 request.link = None
+            counted = not target.done and target.opcode in COUNTED
             if not target.done:
                 target.cancel()
-            request.complete(-errno.ETIME)
+            request.complete(1 if counted else -errno.ETIME)
             return ring
         goes_on = self.flags & IORING_TIMEOUT_MULTISHOT and self.repeats != 1
         if goes_on and ring.post_more(request.user_data, -errno.ETIME, IORING_CQE_F_MORE):

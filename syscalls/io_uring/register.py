@@ -26,6 +26,7 @@ from syscalls.io_uring.cancel import cancel_file
 from syscalls.io_uring.find import MAX_RING_FDS, find_ring, free_ring_index, uring_task
 from vfs.eventfd import EventFd
 from vfs.file import O_PATH
+from vfs.pages import HostFilePages
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -230,6 +231,9 @@ def make_buffer(t: Task, address: int, size: int, tag: int) -> Buffer | None:
         raise OSError(errno.EOVERFLOW, "wraps")
     if address + size > t.mm.task_size or sum(map(len, t.mm.spans(address, size, WRITE))) < size:
         raise OSError(errno.EFAULT, "not the program's memory")
+    for vma in t.mm.overlapping(address, address + size):
+        if vma.shared and isinstance(vma.pages, HostFilePages):
+            raise OSError(errno.EFAULT, "a file's pages cannot be pinned for long")
     return Buffer(t.mm, address, size, tag)
 
 

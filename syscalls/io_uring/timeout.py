@@ -80,6 +80,8 @@ def prep_timeout_remove(request: Request) -> Issue:
         return lambda request: remove(request, sqe.addr)
     unused(flags & CLOCK_MASK == CLOCK_MASK, flags & ~(UPDATE_MASK | IORING_TIMEOUT_ABS))
     ns = nanoseconds(request, sqe.off)
+    if not flags & IORING_TIMEOUT_UPDATE:
+        return lambda request: remove(request, sqe.addr)
     return lambda request: update(request, sqe.addr, flags, ns)
 
 

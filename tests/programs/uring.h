@@ -107,7 +107,8 @@ UNUSED static void show_cqe(const struct io_uring_cqe *cqe)
         printf("-%s", errno_name(-cqe->res));
     else
         printf("%d", cqe->res);
-    printf(cqe->flags ? " flags %#x\n" : "\n", cqe->flags);
+    unsigned flags = cqe->flags & ~IORING_CQE_F_SOCK_NONEMPTY; // a hint, of newer kernels for more sockets
+    printf(flags ? " flags %#x\n" : "\n", flags);
 }
 
 static int by_data(const void *a, const void *b)
