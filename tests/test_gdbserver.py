@@ -211,10 +211,11 @@ def test_interrupt(tmp_path: Path, interactive: subprocess.Popen[str], program: 
     """Ctrl-C stops a program that computes, and one that sleeps in a call; then it goes on alone, or is killed."""
     guest = Guest(tmp_path, str(program), what)
     assert interactive.stdin is not None
-    interactive.stdin.write(f"target remote 127.0.0.1:{guest.port}\necho ready\\n\ncontinue\n")
+    line = {"loop": 105, "wait": 100}[what]
+    interactive.stdin.write(f"target remote 127.0.0.1:{guest.port}\ntbreak {line}\ncontinue\ncontinue\n")
     interactive.stdin.flush()
-    until(interactive.stdout, "ready\n")
-    until(guest.process.stdout, "begins\n")
+    until(interactive.stdout, "Temporary breakpoint 1,")
+    until(interactive.stdout, "Continuing.\n")
     if what == "wait":
         asleep(guest.process.pid)
     os.kill(interactive.pid, signal.SIGINT)
