@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import harness  # noqa: E402
+from somebody import Somebody  # noqa: E402
 
 from vfs import fscred  # noqa: E402
 
@@ -21,6 +24,13 @@ def own_rights() -> Iterator[None]:
     """A test may run a guest's setuid(2) in this process, which makes the host check rights accordingly."""
     yield
     fscred.override_creds(fscred.OURSELVES)
+
+
+@pytest.fixture
+def somebody() -> Iterator[Somebody]:
+    with tempfile.TemporaryDirectory(prefix="lxrun-") as home:
+        os.chmod(home, 0o755)  # pytest's own directories are closed to other users
+        yield Somebody(Path(home))
 
 
 @pytest.fixture
