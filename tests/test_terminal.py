@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import LXRUN, require
+from harness import LXRUN, Pair, require
 from screen import Screen, Step, compare, numbers
 
 Place = Callable[[], Path]
@@ -205,6 +205,12 @@ def test_tmux(place: Place) -> None:
         ],
         place,
     )
+
+
+def test_python_pty(pair: Pair) -> None:
+    """cpython's own tests of its pty module."""
+    require("libpython3.11-testsuite", "/usr/lib/python3.11/test/test_pty.py")
+    pair(["/usr/bin/python3", "-m", "test.test_pty"], status=0, outputs=False, blank=[r"in \d+\.\d+s"])
 
 
 @pytest.mark.parametrize("program", ["top", "htop"])

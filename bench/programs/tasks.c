@@ -1,16 +1,19 @@
 /* tasks KIND N: N times what processes and threads do.
 
    fork: fork and wait with 256 MB of dirty memory; thread: create and join; pingpong: a byte to another
-   process and back through two pipes; mutex: lock and unlock; handover: a condition variable between two
+   process and back through two pipes; keystroke: a byte typed at a pseudo-terminal, echoed by the process that
+   reads there; mutex: lock and unlock; handover: a condition variable between two
    threads, there and back; signal: to oneself, and back from the handler; sleepers: N processes that
    sleep until the whole process group gets SIGTERM, after a second. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -73,6 +76,27 @@ static int pingpong(void)
     return waitpid(pid, NULL, 0) != pid;
 }
 
+static int keystroke(void)
+{
+    char byte = 'x';
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || grantpt(master) || unlockpt(master))
+        return 1;
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    struct termios modes;
+    tcgetattr(slave, &modes);
+    cfmakeraw(&modes);
+    tcsetattr(slave, TCSANOW, &modes);
+    pid_t pid = fork();
+    int fd = pid ? master : slave;
+    for (long i = 0; i < n; i++)
+        if ((pid && write(fd, &byte, 1) != 1) || read(fd, &byte, 1) != 1 || (!pid && write(fd, &byte, 1) != 1))
+            return 1;
+    if (!pid)
+        _exit(0);
+    return waitpid(pid, NULL, 0) != pid;
+}
+
 static int sleepers(void)
 {
     for (long i = 0; i < n; i++)
@@ -98,6 +122,8 @@ int main(int argc, char **argv)
         return forks();
     if (!strcmp(kind, "pingpong"))
         return pingpong();
+    if (!strcmp(kind, "keystroke"))
+        return keystroke();
     if (!strcmp(kind, "sleepers"))
         return sleepers();
     if (!strcmp(kind, "thread")) {
