@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,10 @@ class Screen:
 
     def close(self) -> int:
         """The exit status; the program is ended if it still runs."""
-        self.child.close(force=True)
+        if not self.ended:
+            self.child.kill(signal.SIGKILL)
+        self.child.wait()
+        self.child.close()
         return self.child.exitstatus if self.child.exitstatus is not None else 128 + (self.child.signalstatus or 0)
 
 

@@ -123,9 +123,11 @@ def test_script(place: Place) -> None:
 
 
 def test_vim(place: Place) -> None:
+    """It does not ask the terminal what it is (t_u7, t_RV): after that vim waits for ever, natively too, where more
+    than a millisecond passes before it looks for an answer."""
     require("vim", "/usr/bin/vim")
     compare(
-        ["/usr/bin/vim", "-u", "NONE", "-N", "-i", "NONE", "-n", "beta.c"],
+        ["/usr/bin/vim", "-u", "NONE", "-N", "-i", "NONE", "-n", "--cmd", "set t_u7= t_RV=", "beta.c"],
         [
             Step(until="4L"),
             Step("/return\r", "return"),
