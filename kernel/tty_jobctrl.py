@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kernel import exit as end
 from kernel import siginfo, signal
 from kernel.cred import CAP_SYS_ADMIN
+from kernel.fown import F_OWNER_PGRP, F_OWNER_PID, FileOwner
 from kernel.task import Interrupted
 from vfs.file import O_ACCMODE, O_WRONLY
 from vfs.termbits import TIOCGPGRP, TIOCGSID, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP
@@ -81,6 +82,14 @@ class TtyJobs:
 
     def privileged(self) -> bool:
         return bool(self.kernel.current.cred.cap_effective >> CAP_SYS_ADMIN & 1)
+
+    def own(self, file: File, tty: Tty) -> None:
+        file.owner = FileOwner(self.kernel)
+        task = self.kernel.current
+        if tty.pgrp:
+            file.owner.set(task, F_OWNER_PGRP, tty.pgrp)
+        else:
+            file.owner.set(task, F_OWNER_PID, task.tgid)
 
     def background(self, tty: Tty) -> bool:
         task = self.kernel.current

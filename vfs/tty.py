@@ -103,6 +103,9 @@ class JobControl(Protocol):
     def background(self, tty: Tty) -> bool:
         """Whether the terminal controls the caller, who is not in its foreground."""
 
+    def own(self, file: File, tty: Tty) -> None:
+        """f_setown: SIGIO of a file goes to the foreground group, or the caller where there is none."""
+
     def signal(self, pgrp: int, signo: int) -> None:
         """kill_pgrp, by the kernel."""
 
@@ -201,6 +204,9 @@ class TtyFile(File):
         return (tty.read_wait, tty.write_wait) if events & READING else (tty.write_wait,)
 
     def fasync(self, fd: int, on: bool) -> bool:
+        """__tty_fasync: unless somebody has been named, the foreground group or the caller hears of it."""
+        if on and self.owner is None:
+            self.tty.jobs.own(self, self.tty)
         self.tty.fasync = self.tty.fasync or FasyncList()
         self.tty.fasync.set(self, fd, on)
         return True
