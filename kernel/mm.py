@@ -156,13 +156,13 @@ class AddressSpace(Protection):
                 at += 1
 
     def _hold_pages(self, vma: Vma) -> None:
-        """A VMA that maps a file came into being."""
+        """A VMA that maps a file came into being.  Raises OSError if the file is not to be mapped any more."""
+        if vma.file is not None:
+            vma.file.vma_open()
         if vma.pages is not None:
             if vma.shared and vma.may & WRITE:
                 vma.pages.writable_maps += 1
             vma.pages.on_drop.append(FileMapping(self, vma))
-        if vma.file is not None:
-            vma.file.vma_open()
 
     def _drop_pages(self, vma: Vma) -> None:
         """A VMA that maps a file is gone."""
@@ -261,8 +261,8 @@ class AddressSpace(Protection):
         self._charge(vma, size, given_back)
         if replaced:
             self.unmap(address, size)
-        self.total += size >> PAGE_SHIFT
         self._hold_pages(vma)
+        self.total += size >> PAGE_SHIFT
         joined = self._insert(vma)
         if joined is not vma:
             self._drop_pages(vma)
