@@ -13,9 +13,11 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from emu.engine import EXEC, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, WRITE
-from kernel.fault import FileMapping, PageFaults
+from emu.engine import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, WRITE
+from kernel.fault import FileMapping
+from kernel.mprotect import Protection
 from kernel.vma import PROT_NONE, Vma
+from kernel.vma import page_up as page_up
 
 if TYPE_CHECKING:
     from kernel.aio import AioContext
@@ -30,11 +32,7 @@ MMAP_MIN_ADDR = 65536
 _STACK_GUARD = 256 * PAGE_SIZE  # stack_guard_gap
 
 
-def page_up(n: int) -> int:
-    return (n + PAGE_SIZE - 1) & PAGE_MASK
-
-
-class AddressSpace(PageFaults):
+class AddressSpace(Protection):
     """struct mm_struct.  Addresses and sizes are bytes; methods raise OSError with mmap(2)'s errors."""
 
     def __init__(self, kernel: Kernel, rlimits: dict[int, tuple[int, int]]) -> None:
@@ -158,13 +156,13 @@ class AddressSpace(PageFaults):
                 at += 1
 
     def _hold_pages(self, vma: Vma) -> None:
-        """A VMA that maps a file came into being."""
+        """A VMA that maps a file came into being.  Raises OSError if the file is not to be mapped any more."""
+        if vma.file is not None:
+            vma.file.vma_open()
         if vma.pages is not None:
             if vma.shared and vma.may & WRITE:
                 vma.pages.writable_maps += 1
             vma.pages.on_drop.append(FileMapping(self, vma))
-        if vma.file is not None:
-            vma.file.vma_open()
 
     def _drop_pages(self, vma: Vma) -> None:
         """A VMA that maps a file is gone."""
@@ -263,8 +261,8 @@ class AddressSpace(PageFaults):
         self._charge(vma, size, given_back)
         if replaced:
             self.unmap(address, size)
-        self.total += size >> PAGE_SHIFT
         self._hold_pages(vma)
+        self.total += size >> PAGE_SHIFT
         joined = self._insert(vma)
         if joined is not vma:
             self._drop_pages(vma)
@@ -363,84 +361,6 @@ class AddressSpace(PageFaults):
             if entry:
                 flush = True
                 drop(entry & PAGE_MASK)
-        if flush:
-            self.kernel.flush(self)
-
-    def protect(self, start: int, size: int, prot: int, *, growsdown: bool = False) -> None:
-        """mprotect(2)."""
-        end = start + page_up(size)
-        if end < start or end > self.task_size:
-            raise OSError(errno.ENOMEM, "outside the address space")
-        if end == start:
-            return
-        position = start
-        failure: OSError | None = None
-        covered = self.overlapping(start, end)
-        if growsdown and covered:
-            if not covered[0].growsdown:
-                raise OSError(errno.EINVAL, "not a growing mapping")
-            position = start = min(start, covered[0].start)
-        for vma in covered:
-            # Linux changes what it can before it reports the first part it could not change.
-            if vma.start > position:
-                failure = OSError(errno.ENOMEM, "part of the range is not mapped")
-                break
-            if self.mdwe and prot & EXEC and (prot & WRITE or not vma.prot & EXEC):
-                failure = OSError(errno.EACCES, "memory that was writable is not to be executed")
-                break
-            if prot & ~vma.may:
-                failure = OSError(errno.EACCES, "the file was not opened for that")
-                break
-            position = vma.end
-        else:
-            if position < end:
-                failure = OSError(errno.ENOMEM, "part of the range is not mapped")
-        end = min(position, end)
-        if start < end:
-            self._protect_covered(start, end, prot)
-        if failure is not None:
-            raise failure
-
-    def _protect_covered(self, start: int, end: int, prot: int) -> None:
-        # What stays as it is need not be split; so is it for a part of a special mapping.
-        if all(vma.prot == prot for vma in self.overlapping(start, end)):
-            return
-        for vma in self._isolate(start, end):
-            if vma.prot == prot:
-                continue
-            if prot & WRITE and not vma.shared and not vma.charged and not vma.noreserve:
-                count = (vma.end - vma.start) >> PAGE_SHIFT
-                self.kernel.commit(count)
-                self.committed += count
-                vma.charged = True
-            vma.set_prot(prot)
-            self._reprotect(vma)
-        self._rejoin(start, end)
-
-    def _reprotect(self, vma: Vma) -> None:
-        """Bring page-table entries in line with the VMA's new protection.
-
-        Write permission is never added here: the fault that asks for it knows whether to copy.
-        """
-        first, last = vma.start >> PAGE_SHIFT, vma.end >> PAGE_SHIFT
-        self.thaw(first, last)
-        pages = self.pages
-        perms = vma.perms
-        numbers = range(first, last) if last - first <= 2 * len(pages) else [n for n in pages if first <= n < last]
-        flush = False
-        for number in numbers:
-            entry = pages.get(number, 0)
-            if not entry:
-                continue
-            new = (entry & PAGE_MASK) | (perms & ~WRITE) | (perms & entry & WRITE)
-            if new & WRITE and perms & EXEC == 0 and entry & EXEC:
-                new &= ~WRITE  # the write fault must forget translated code first
-            if new != entry:
-                pages[number] = new
-                if entry & ~new & 7:
-                    flush = True
-                if new & EXEC:
-                    self.executable(vma, number, new & PAGE_MASK)
         if flush:
             self.kernel.flush(self)
 

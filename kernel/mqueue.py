@@ -93,8 +93,7 @@ class MqQueue(TmpNode):
     """A message queue."""
 
     __slots__ = (
-        "attr", "bytes", "changed", "charged", "files", "messages", "notification", "number", "owner", "receivers",
-        "senders",
+        "attr", "bytes", "changed", "files", "messages", "notification", "number", "owner", "receivers", "senders",
     )  # fmt: skip
 
     fs: MqFs
@@ -172,8 +171,8 @@ class MqQueue(TmpNode):
         return message
 
     async def sleep(self, task: Task, queue: list[MqWaiter], message: Message | None, deadline: int | None) -> MqWaiter:
-        """wq_sleep: until somebody has taken `message`, or left one, or CLOCK_REALTIME is past `deadline`.  Raises
-        OSError(ETIMEDOUT), Interrupted."""
+        """wq_sleep: until somebody has taken `message`, or left one, or CLOCK_REALTIME is past `deadline`.  A message
+        that nobody took is gone.  Raises OSError(ETIMEDOUT), Interrupted."""
         waiter = MqWaiter(task, message)
         queue.append(waiter)
         try:
@@ -184,9 +183,15 @@ class MqQueue(TmpNode):
         except Interrupted:
             if not waiter.ready:
                 raise
+        except GeneratorExit:  # killed
+            if waiter.ready and message is None and waiter.message is not None:
+                self.fs.keep(-len(waiter.message.text))
+            raise
         finally:
             if not waiter.ready:
                 queue.remove(waiter)
+                if message is not None:
+                    self.fs.keep(-len(message.text))
         return waiter
 
     # Notification

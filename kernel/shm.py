@@ -101,8 +101,11 @@ class ShmAttach(ShmemFile):
         self.segment = segment
 
     def vma_open(self) -> None:
-        """shm_open: by an attachment, a fork, or a mapping that falls apart."""
+        """shm_open: by an attachment, a fork, or a mapping that falls apart.  Raises OSError(EINVAL) for a segment that
+        went when the mapping to be replaced did (remap_file_pages(2))."""
         segment = self.segment
+        if segment.deleted:
+            raise OSError(errno.EINVAL, "the segment was destroyed")
         self.refs += 1
         segment.nattch += 1
         segment.atime = segment.now()
@@ -188,6 +191,7 @@ class ShmSegments(IpcIds[ShmSegment]):
         end = address + page_up(segment.size)
         if fixed and not flags & SHM_REMAP and (end >> 64 or mm.overlapping(address, end)):
             raise OSError(errno.EINVAL, "something is mapped there")
+        segment.nattch += 1  # it stays, even if what is replaced is its last attachment
         try:
             return mm.map(
                 address,
@@ -199,6 +203,7 @@ class ShmSegments(IpcIds[ShmSegment]):
                 may=READ | EXEC | (prot & WRITE),
             )
         finally:
+            segment.nattch -= 1
             self.reap(segment)
 
     def shmdt(self, task: Task, address: int) -> None:

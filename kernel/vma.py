@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emu.engine import EXEC, READ, WRITE
+from emu.engine import EXEC, PAGE_MASK, PAGE_SIZE, READ, WRITE
 
 if TYPE_CHECKING:
     from vfs.file import File
@@ -17,6 +17,10 @@ def page_permissions(prot: int) -> int:
     """What the hardware grants for a protection: on every architecture of ours, writable and
     executable pages can be read."""
     return prot | READ if prot & (WRITE | EXEC) else prot
+
+
+def page_up(n: int) -> int:
+    return (n + PAGE_SIZE - 1) & PAGE_MASK
 
 
 class Vma:
@@ -78,6 +82,10 @@ class Vma:
 
     def continues(self, after: Vma) -> bool:
         """This mapping carries on where `after` ends, alike in all else: the two can be one."""
+        return after.merges and self.merges and self.alike(after)
+
+    def alike(self, after: Vma) -> bool:
+        """Whether the boundary between this mapping and `after` could be elsewhere."""
         return (
             after.end == self.start
             and after.prot == self.prot
@@ -94,7 +102,5 @@ class Vma:
             and after.dontcopy == self.dontcopy
             and after.dontdump == self.dontdump
             and after.wipeonfork == self.wipeonfork
-            and after.merges
-            and self.merges
             and (self.pages is None or self.offset == after.offset + after.end - after.start)
         )

@@ -20,6 +20,7 @@ from syscalls.io import (
     WRITE_BITS,
     check_rwf,
     read_once,
+    skip,
     write_once,
 )
 from syscalls.poll import masked, signal_mask
@@ -143,6 +144,7 @@ def _submit_one(t: Task, context: AioContext, address: int) -> Coroutine[Any, An
     if iocb.opcode == POLL:
         _poll(t, context, address, iocb, file, eventfd)
         return None
+    done: Callable[[], int] = int  # what was moved before it has to wait: nothing
     if iocb.opcode in (FSYNC, FDSYNC):
         if iocb.buf or iocb.offset or iocb.nbytes or iocb.rw_flags:
             raise OSError(errno.EINVAL, "nothing to choose")
@@ -150,7 +152,7 @@ def _submit_one(t: Task, context: AioContext, address: int) -> Coroutine[Any, An
     elif iocb.opcode in (PREAD, PREADV):
         attempt = _read(t, iocb, file)
     elif iocb.opcode in (PWRITE, PWRITEV):
-        attempt = _write(t, iocb, file)
+        attempt, done = _write(t, iocb, file)
     else:
         raise OSError(errno.EINVAL, "no such operation")
     try:
@@ -158,8 +160,8 @@ def _submit_one(t: Task, context: AioContext, address: int) -> Coroutine[Any, An
     except BlockingIOError:
         if not (file.flags & O_NONBLOCK or iocb.rw_flags & RWF_NOWAIT):
             events = POLLIN if iocb.opcode in (PREAD, PREADV) else POLLOUT
-            return _wait(t, context, address, iocb, file, eventfd, attempt, events)
-        result = -errno.EAGAIN
+            return _wait(t, context, address, iocb, file, eventfd, attempt, done, events)
+        result = done() or -errno.EAGAIN
     except OSError as error:
         if error.errno == errno.EINVAL and iocb.opcode in (FSYNC, FDSYNC):
             raise  # the file has nothing to synchronise
@@ -170,7 +172,7 @@ def _submit_one(t: Task, context: AioContext, address: int) -> Coroutine[Any, An
 
 async def _wait(
     t: Task, context: AioContext, address: int, iocb: Iocb, file: File, eventfd: EventFd | None,
-    attempt: Callable[[], int], events: int,
+    attempt: Callable[[], int], done: Callable[[], int], events: int,
 ) -> None:  # fmt: skip
     """The submitter sleeps until the file is ready: it has no other way to wait for one."""
     held = [each for each in (file, eventfd) if each is not None]
@@ -185,7 +187,7 @@ async def _wait(
             except BlockingIOError:
                 continue
             except Interrupted:
-                result = -errno.EINTR
+                result = done() or -errno.EINTR
                 break
             except OSError as error:
                 result = -linux_errno(error)
@@ -238,7 +240,8 @@ def _read(t: Task, iocb: Iocb, file: File) -> Callable[[], int]:
     return lambda: read_once(t, file, buffers(), offset)
 
 
-def _write(t: Task, iocb: Iocb, file: File) -> Callable[[], int]:
+def _write(t: Task, iocb: Iocb, file: File) -> tuple[Callable[[], int], Callable[[], int]]:
+    """The attempt, and how much of it is done: a pipe or socket is written to until all has been taken."""
     offset = _prepare(t, iocb, file)
     if file.flags + 1 & WRITE_BITS != WRITABLE:
         raise OSError(errno.EBADF, "not open for writing")
@@ -247,7 +250,27 @@ def _write(t: Task, iocb: Iocb, file: File) -> Callable[[], int]:
     buffers = _buffers(t, iocb, READ)
     if offset is not None and offset < 0:
         raise OSError(errno.EINVAL, "negative offset")
-    return lambda: write_once(t, file, buffers(), offset, iocb.rw_flags)
+    if not file.completes:
+        return lambda: write_once(t, file, buffers(), offset, iocb.rw_flags), int
+    done = 0
+
+    def attempt() -> int:
+        nonlocal done
+        try:
+            while True:
+                rest = skip(buffers(), done)
+                done += write_once(t, file, rest, None, iocb.rw_flags)
+                if done >= size:
+                    return done
+        except BlockingIOError:
+            raise
+        except OSError:
+            if done:
+                return done
+            raise
+
+    size = sum(map(len, buffers()))
+    return attempt, lambda: done
 
 
 def _poll(t: Task, context: AioContext, address: int, iocb: Iocb, file: File, eventfd: EventFd | None) -> None:

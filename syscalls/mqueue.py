@@ -91,13 +91,7 @@ def sys_mq_timedsend(t: Task, fd: Int, text: Ptr, size: ULong, prio: UInt, timeo
 async def _send_on(t: Task, file: MqFile, message: Message, deadline: int | None) -> int:
     queue = file.node
     with _held(file):
-        sent = False
-        try:
-            await queue.sleep(t, queue.senders, message, deadline)
-            sent = True
-        finally:
-            if not sent:
-                queue.fs.keep(-len(message.text))
+        await queue.sleep(t, queue.senders, message, deadline)
     return 0
 
 

@@ -152,7 +152,7 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call("io_setup", FULL),
             Call("io_destroy", FULL),
-            Call("io_submit", PARTIAL("a write to a pipe or socket ends when that is full")),
+            Call("io_submit", FULL),
             Call("io_cancel", FULL),
             Call("io_getevents", FULL),
             Call("io_pgetevents", FULL, NOHAND),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness import Pair, require
+from pathlib import Path
+
+from harness import Pair, require, run
 
 # What is listed depends on what else the host has: only the line of the object just made is looked at.
 TOOLS = r"""
@@ -61,3 +63,33 @@ shmctl($shm, IPC_RMID, 0), semctl($sem, 0, IPC_RMID, 0), msgctl($msg, IPC_RMID, 
 def test_perl_uses_all_three(pair: Pair) -> None:
     require("perl", "perl")
     pair(["/usr/bin/perl", "-e", PERL], status=0)
+
+
+HOARD = r"""
+use IPC::SysV qw(IPC_PRIVATE IPC_CREAT IPC_NOWAIT);
+my ($queues, $text) = (0, pack("l! a*", 1, "x" x 8000));
+while (1) {
+    my $queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600) // last;
+    $queues++;
+    msgsnd($queue, $text, IPC_NOWAIT) or last for 1 .. 2;
+    last if $!{ENOMEM};
+}
+print "messages: $!, ", $queues < 1000 ? "soon" : "late", "\n";
+my $arrays = 0;
+$arrays++ while defined semget(IPC_PRIVATE, 32000, IPC_CREAT | 0600);
+print "semaphores: $!, ", $arrays < 100 ? "soon" : "late", "\n";
+my $segments = 0;
+for (1 .. 100) {
+    my $segment = shmget(IPC_PRIVATE, 8 << 20, IPC_CREAT | 0600) // last;
+    $segments++;
+}
+print "memory: $!, ", $segments < 10 ? "soon" : "late", "\n";
+"""
+
+
+def test_what_guests_make_the_kernel_keep_is_bounded(tmp_path: Path) -> None:
+    require("perl", "perl")
+    argv = ["/usr/bin/perl", "-MErrno", "-e", HOARD]
+    done = run(argv, tmp_path / "work", under_lxrun=True, options=("--memory", "64M"))
+    lines = [f"{what}: Cannot allocate memory, soon\n" for what in ("messages", "semaphores", "memory")]
+    assert done.stdout.decode() == "".join(lines), done.stderr

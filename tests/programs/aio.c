@@ -241,6 +241,10 @@ static void streams(void)
     NOTE("%s", buf);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     one("empty", request(IOCB_CMD_PREAD, ends[0], buf, 100, 0));
+    static char many[200000];
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    one("as much as fits", request(IOCB_CMD_PWRITE, ends[1], many, sizeof many, 0));
+    one("full", request(IOCB_CMD_PWRITE, ends[1], many, 1, 0));
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
     one("write to a socket", request(IOCB_CMD_PWRITE, pair[1], "there", 5, 0));
     one("read from a socket", request(IOCB_CMD_PREAD, pair[0], buf, 100, 0));
@@ -357,6 +361,18 @@ static void in_child(void)
 
 static int ends_of_waiter[2];
 
+static void writes(void)
+{
+    static char many[200000];
+    struct iocb cb = request(IOCB_CMD_PWRITE, ends_of_waiter[1], many, sizeof many, 0), *list[1] = {&cb};
+    struct io_event e;
+    ctx = 0;
+    setup(10, &ctx);
+    SHOW(submit(1, list));
+    SHOW(events(1, 1, &e, NULL));
+    NOTE("it wrote: %lld", e.res);
+}
+
 static void waits(void)
 {
     char buf[10] = "";
@@ -382,6 +398,11 @@ int main(void)
     pipe(ends_of_waiter);
     until_asleep(a = start(waits));
     write(ends_of_waiter[1], "data", 4);
+    reap(a);
+    until_asleep(a = start(writes));
+    char got[1000];
+    for (long left = 200000; left > 0;)
+        left -= read(ends_of_waiter[0], got, left < 1000 ? left : 1000);
     reap(a);
     int more[2];
     pipe(more);
