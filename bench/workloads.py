@@ -188,6 +188,13 @@ def workloads(work: Path) -> list[Workload]:
         target = Target(f"≤ {limit:g} µs", limit, lambda s: s[LXRUN])
         return Workload(key, title, [calls, kind, str(count)], (target,), [calls, kind, "0"], count)
 
+    def rings(kind: str, title: str, count: int, *targets: Target) -> Workload:
+        program = str(work / "uring")
+        idle = [program, kind, "0"]
+        return Workload(
+            f"ring-{kind}", title, [program, kind, str(count)], targets, idle, count, runners=(NATIVE, LXRUN)
+        )
+
     return [
         Workload(
             "start",
@@ -205,6 +212,8 @@ def workloads(work: Path) -> list[Workload]:
         per_call("pipe", "1-byte write and read, pipe", "pipe", 100_000, 12),
         per_call("epoll", "10 of 1,010 counters, epoll", "epoll", 3_000, 250),
         per_call("file", "1-byte write and read, file", "file", 100_000, 12),
+        rings("nop", "io_uring: NOP, 64 in a batch", 640_000, Target("≤ 4 µs", 4, lambda s: s[LXRUN])),
+        rings("read", "io_uring: 4 KiB of a file, 64 in a batch", 64_000),
         Workload(
             "cat",
             "`cat` of 1 GiB to /dev/null",

@@ -163,8 +163,8 @@ TABLE: Final[tuple[Family, ...]] = (
         "io_uring",
         (
             Call("io_uring_setup", FULL),
-            Call("io_uring_enter", FULL),
-            Call("io_uring_register", FULL),
+            Call("io_uring_enter", PARTIAL("no commands of devices and sockets, no sending without copies: EINVAL")),
+            Call("io_uring_register", PARTIAL("buffers are not pinned; no affinity of workers, no NAPI: EINVAL")),
         ),
     ),
     Family(

@@ -1,4 +1,4 @@
-"""Native asynchronous input and output with fio.  The calls are compared by tests/programs/aio.c."""
+"""Asynchronous input and output with fio.  The calls are compared by tests/programs/aio.c and uring_*.c."""
 
 from __future__ import annotations
 
@@ -16,8 +16,22 @@ rm report
 
 @pytest.mark.parametrize(
     ("engine", "options"),
-    [("psync", ""), ("libaio", ""), ("libaio", "--userspace_reap --numjobs=2 --group_reporting --thread")],
-    ids=["psync", "libaio", "libaio taken from the ring by two threads"],
+    [
+        ("psync", ""),
+        ("libaio", ""),
+        ("libaio", "--userspace_reap --numjobs=2 --group_reporting --thread"),
+        ("io_uring", ""),
+        ("io_uring", "--fixedbufs --registerfiles --numjobs=2 --group_reporting --thread"),
+        ("io_uring", "--sqthread_poll"),
+    ],
+    ids=[
+        "psync",
+        "libaio",
+        "libaio taken from the ring by two threads",
+        "io_uring",
+        "io_uring with what is registered, by two threads",
+        "io_uring without calls",
+    ],
 )
 def test_fio(pair: Pair, engine: str, options: str) -> None:
     require("fio", "fio")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kernel.task import Task, Waiting
     from kernel.timers import Timer
     from vfs.file import File
+    from vfs.wait import Waiter
 
 Result = int | Coroutine[Any, None, int] | None
 Issue = Callable[["Request"], Result]
@@ -73,11 +74,33 @@ class Request:
     """One request.  `link` is the next in its chain.  `poll_mask`: of the wakes that name events, only those
     that name one of these count."""
 
-    __slots__ = (
-        "alarm", "buffer", "call", "chain_size", "cqe_flags", "cred", "done", "extra", "file", "flags", "held", "issue",
-        "lenient", "link", "linked_timeout", "once", "opcode", "poll_mask", "queued", "result", "ring", "running",
-        "slot", "sqe", "task", "timeout", "user_data", "waiting", "wake", "wake_mask", "wakes", "woken",
-    )  # fmt: skip
+    # What most requests never change stands here
+    issue: Issue | None = None
+    needs_file = False
+    file: File | None = None
+    slot: Slot | None = None  # `file` is a registered one
+    buffer: Buffer | None = None  # a registered one that is in use
+    held = False  # a reference to `file` is its own
+    cred: Credentials | None = None
+    link: Request | None = None
+    linked_timeout: Request | None = None  # ours, armed
+    chain_size = 1  # of the head: requests in the chain
+    result = 0  # of one that failed before it was issued
+    cqe_flags = 0
+    extra = (0, 0)
+    call: Coroutine[Any, Any, int] | None = None
+    waiting: Waiting | None = None
+    alarm: Timer | None = None
+    poll_mask = -1
+    woken = False
+    queued = False  # its next step is work that waits to be done
+    wakes = wake_mask = 0  # how often it was woken since it waits, and the first time for what
+    once = False  # a multishot poll has heard of itself, and ends
+    lenient = False  # a negative result is no failure
+    running = False
+    done = False
+    timeout: Any = None  # of time-outs: kernel/io_uring/timeout.py
+    wake: Waiter = None  # type: ignore[assignment]  # made when it first waits
 
     def __init__(self, ring: IoRing, task: Task, sqe: Sqe) -> None:
         self.ring = ring
@@ -86,31 +109,6 @@ class Request:
         self.opcode = sqe.opcode
         self.flags = sqe.flags
         self.user_data = sqe.user_data
-        self.issue: Issue | None = None
-        self.file: File | None = None
-        self.slot: Slot | None = None
-        self.held = False  # a reference to `file` is its own
-        self.cred: Credentials | None = None
-        self.link: Request | None = None
-        self.linked_timeout: Request | None = None  # ours, armed
-        self.chain_size = 1  # of the head: requests in the chain
-        self.result = 0  # of one that failed before it was issued
-        self.cqe_flags = 0
-        self.extra = (0, 0)
-        self.call: Coroutine[Any, Any, int] | None = None
-        self.waiting: Waiting | None = None
-        self.wake = self._wake  # one object: what is put into queues is taken out again
-        self.alarm: Timer | None = None
-        self.poll_mask = -1
-        self.woken = False
-        self.queued = False  # its next step is work that waits to be done
-        self.wakes = self.wake_mask = 0  # how often it was woken since it waits, and the first time for what
-        self.lenient = False  # a negative result is no failure
-        self.buffer: Buffer | None = None
-        self.once = False  # a multishot poll has heard of itself, and ends
-        self.running = False
-        self.done = False
-        self.timeout: Any = None  # of time-outs: kernel/io_uring/timeout.py
 
     # Issuing
 
@@ -124,14 +122,10 @@ class Request:
         if uring.dying:
             self.complete(-errno.ECANCELED)
             return
-        ring.requests[self] = None
-        uring.requests[self] = None
         result: Result
         previous = self.impersonate() if self.cred is not None else None
         try:
-            op = ring.ops[self.opcode]
-            assert op is not None
-            if op.needs_file and self.file is None:
+            if self.needs_file and self.file is None:
                 self.assign_file()
             result = self.issue(self)
         except OSError as error:
@@ -141,7 +135,9 @@ class Request:
                 self.become(previous)
         if isinstance(result, int):
             self.complete(result)
-        else:
+        elif not self.done:
+            ring.requests[self] = None
+            uring.requests[self] = None
             self.hold()
             if result is not None:
                 self.call = result
@@ -237,6 +233,8 @@ class Request:
 
     def _arm(self, waiting: Waiting) -> None:
         self.waiting = waiting
+        if self.wake is None:
+            self.wake = self._wake  # one object: what is put into queues is taken out again
         kernel = self.ring.kernel
         for queue in waiting.queues:
             queue.add(self.wake)
@@ -336,10 +334,11 @@ class Request:
         self._let_go()
 
     def _let_go(self) -> None:
-        self.ring.requests.pop(self, None)
-        uring = self.task.io_uring
-        if uring is not None:
-            uring.requests.pop(self, None)
+        if self in self.ring.requests:
+            del self.ring.requests[self]
+            uring = self.task.io_uring
+            if uring is not None:
+                uring.requests.pop(self, None)
         file, self.file = self.file, None
         if self.held and file is not None:
             self.held = False

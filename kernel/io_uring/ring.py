@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from kernel.mm import AddressSpace
     from kernel.task import Task
     from vfs.eventfd import EventFd
+    from vfs.hostpoll import HostPoll
     from vfs.pages import Frames
 
 WORD = 0xFFFF_FFFF
@@ -163,6 +164,7 @@ class IoRing(File):
         self.overflow: deque[Entry] = deque()
         self.sequenced: list[tuple[int, Request]] = []  # time-outs that wait for completions too
         self.waiting = WaitQueue()
+        self.hosts: HostPoll | None = None  # streams of the host that are polled for edges
         self.eventfd: EventFd | None = None
         self.eventfd_async = False
         self._evfd_tail = 0
@@ -432,6 +434,8 @@ class IoRing(File):
         if self.eventfd is not None:
             self.eventfd.put()
             self.eventfd = None
+        if self.hosts is not None:
+            self.hosts.close()
         arena = self.kernel.arena
         for frame in self.parts.pages.values():
             arena.drop(frame)

@@ -71,7 +71,7 @@ class FileTable:
     def __init__(self, ring: IoRing, slots: Iterable[Slot | None]) -> None:
         self.ring = ring
         self.slots = list(slots)
-        self.taken = sum(1 << at for at, slot in enumerate(self.slots) if slot is not None)
+        self.taken = int("".join("0" if slot is None else "1" for slot in reversed(self.slots)) or "0", 2)
         self.hint = 0
 
     def set(self, index: int, slot: Slot | None) -> bool:

@@ -132,6 +132,7 @@ def prepare(request: Request) -> None:
         if cred is None:
             raise OSError(errno.EINVAL, "no such personality")
         request.cred = cred
+    request.needs_file = op.needs_file
     request.issue = op.prep(request)
     if sqe.opcode == IORING_OP_LINK_TIMEOUT:
         assert ring.linked_tail is not None  # prep has seen to it

@@ -7,7 +7,8 @@ import errno
 from kernel.io_uring.request import Issue, Request, Result
 from kernel.io_uring.uapi import IORING_CQE_F_MORE, IORING_OP_POLL_ADD, IOSQE_CQE_SKIP_SUCCESS
 from syscalls.io_uring.sync import unused
-from vfs.wait import POLLERR, POLLHUP, POLLNVAL, POLLRDHUP
+from vfs.hostpoll import host_poll
+from vfs.wait import POLLERR, POLLHUP, POLLNVAL, POLLRDHUP, HostQueue
 
 (
     IORING_POLL_ADD_MULTI, IORING_POLL_UPDATE_EVENTS, IORING_POLL_UPDATE_USER_DATA, IORING_POLL_ADD_LEVEL,
@@ -42,8 +43,12 @@ async def poll_on(request: Request) -> int:
 
 def start_multishot(request: Request) -> None:
     """IORING_POLL_ADD_MULTI, and its update.  What holds already counts as something that happened."""
-    request.restart(poll_multishot(request))
     assert request.file is not None
+    streams = [queue for queue in request.file.queues(request.poll_mask) if isinstance(queue, HostQueue)]
+    if streams:
+        request.restart(poll_stream(request, streams))
+        return
+    request.restart(poll_multishot(request))
     ready = request.file.poll() & request.poll_mask
     if ready:
         request.wake(ready)
@@ -56,8 +61,41 @@ async def poll_multishot(request: Request) -> int:
     while True:
         await request.task.wait(*file.queues(request.poll_mask))
         ready = request.ready()
-        if ready and (request.once or not request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE)):
+        if ready and not more(request, ready):
             return ready
+
+
+async def poll_stream(request: Request, streams: list[HostQueue]) -> int:
+    """The same for a stream of the host's, which is ready until somebody reads it: only edges count."""
+    file, ring = request.file, request.ring
+    assert file is not None
+    if ring.hosts is None:
+        ring.hosts = host_poll()
+    hosts, edges = ring.hosts, 0
+
+    def edge(events: int) -> None:
+        nonlocal edges
+        edges += 1
+
+    try:
+        for queue in streams:
+            hosts.watch(queue.fd, queue.events, edge)
+        while True:
+            hosts.look()
+            if edges:
+                edges = 0
+                ready = file.poll() & request.poll_mask
+                if ready and not more(request, ready):
+                    return ready
+            await request.task.wait(*hosts.queues())
+    finally:
+        for queue in streams:
+            hosts.forget(queue.fd, edge)
+
+
+def more(request: Request, ready: int) -> bool:
+    """Tell of events, and that there may be more; False if there may not."""
+    return not request.once and request.ring.post_more(request.user_data, ready, IORING_CQE_F_MORE)
 
 
 def prep_poll_remove(request: Request) -> Issue:

@@ -228,6 +228,28 @@ static void pipes(void)
     ring_reap(&r, "bad file", 1);
 }
 
+static void fdinfo(void)
+{
+    static char text[8192];
+    char path[64];
+    int p[2], null[2] = {open("/dev/null", O_RDWR), -1};
+    pipe(p);
+    SHOW(uring_register(r.fd, IORING_REGISTER_FILES, null, 2));
+    op(IORING_OP_READ, p[0], 5, buf, 4), op(IORING_OP_NOP, -1, 6, NULL, 0);
+    ring_submit(&r, 1);
+    op(IORING_OP_WRITE, 3, 7, NULL, 10)->off = 100;
+    RING_WORD(&r, r.p.sq_off.tail) = r.tail;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", r.fd);
+    read(open(path, O_RDONLY), text, sizeof text - 1);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        if (line[0] == ' ' || strstr(line, "Qs") || strstr(line, "QEs") || strstr(line, "User") || strstr(line, "List"))
+            NOTE("%s", line);
+    RING_WORD(&r, r.p.sq_off.tail) = --r.tail;
+    op(IORING_OP_ASYNC_CANCEL, -1, 8, (void *)5, 0);
+    ring_reap(&r, "the end", 3);
+    SHOW(uring_register(r.fd, IORING_UNREGISTER_FILES, NULL, 0));
+}
+
 int main(void)
 {
     setlinebuf(stdout);
@@ -239,5 +261,6 @@ int main(void)
     events();
     rings();
     pipes();
+    fdinfo();
     return 0;
 }
