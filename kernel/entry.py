@@ -130,5 +130,5 @@ def load(task: Task) -> None:
     a tracer may have changed it."""
     kernel = task.kernel
     kernel.cpu.read_call()
-    kernel.call[0] = task.call_number
+    kernel.call[0] = task.call_number & _WORD
     task.call_first = kernel.call[1]

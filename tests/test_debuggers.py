@@ -227,7 +227,12 @@ def test_strace_follows_make(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["-c", "-etrace=write"], ["-k", "-etrace=getcwd"], ["-etrace=write", "-einject=write:error=ENOSPC"]],
+    [
+        ["-c", "-etrace=write"],
+        ["-k", "-etrace=getcwd"],
+        ["-etrace=write", "-einject=write:error=ENOSPC"],
+        ["--seccomp-bpf", "-f", "-o/dev/null", "-etrace=write"],
+    ],
 )
 def test_strace_options(pair: Pair, options: list[str]) -> None:
     """Counting, stacks, and calls that fail because the tracer says so."""
