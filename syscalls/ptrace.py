@@ -1,16 +1,14 @@
 """ptrace(2): what a tracer asks of, and does to, a task that is stopped for it (Linux's ``kernel/ptrace.c`` and
 ``arch/x86/kernel/ptrace.c``).
-
-Hardware breakpoints and watchpoints there are none: the debug registers read as zero and can be set to nothing
-else (ENOSPC, as on a processor whose are all taken).
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel import entry, ptrace, remote, siginfo, signal
 from kernel.ptrace import PTRACE_O_MASK, PTRACE_O_TRACESYSGOOD, Tracee
@@ -137,7 +135,11 @@ def _peek_user(t: Task, task: Task, addr: int, data: int) -> int:
     regset = t.kernel.arch.regset()
     if addr % 8 or addr >= regset.USER_SIZE:
         raise OSError(errno.EIO, "no word of struct user")
-    word = user_regs(task)[addr : addr + 8] if addr < regset.USER_REGS.size else bytes(8)
+    word = bytes(8)
+    if addr < regset.USER_REGS.size:
+        word = user_regs(task)[addr : addr + 8]
+    elif regset.USER_DEBUG <= addr < regset.USER_DEBUG + 64:
+        word = _debug_registers(task).get((addr - regset.USER_DEBUG) // 8).to_bytes(8, "little")
     t.mm.write(data, word)
     return 0
 
@@ -149,11 +151,18 @@ def _poke_user(t: Task, task: Task, addr: int, data: int) -> int:
         raise OSError(errno.EIO, "no word of struct user")
     if addr < regset.USER_REGS.size:
         set_user_regs(task, user_regs(task)[:addr] + data.to_bytes(8, "little"))
-    elif addr < regset.USER_DEBUG:
+    elif regset.USER_DEBUG <= addr < regset.USER_DEBUG + 64:
+        _debug_registers(task).set((addr - regset.USER_DEBUG) // 8, data, partial(remote.read, task.mm))
+    else:
         raise OSError(errno.EIO, "not to be written")
-    elif data:
-        raise OSError(errno.ENOSPC, "no debug registers")
     return 0
+
+
+def _debug_registers(task: Task) -> Any:
+    tracee = _traced(task)
+    if tracee.debug_registers is None:
+        tracee.debug_registers = task.kernel.arch.debug_registers()
+    return tracee.debug_registers
 
 
 _REGSETS: dict[int, tuple[Callable[[Task], bytes], Callable[[Task, bytes], None]]] = {

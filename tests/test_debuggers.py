@@ -62,6 +62,17 @@ SESSIONS = {
         continue
         continue
     """),
+    "hardware": ("threads", """
+        break main
+        run
+        watch sums[2]
+        hbreak work if number == 3
+        continue
+        info watchpoints
+        continue
+        delete
+        continue
+    """),
     "threads": ("threads", """
         break work
         run
