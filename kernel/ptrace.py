@@ -150,7 +150,7 @@ def unlink(task: Task) -> None:
     tracee = task.ptrace
     assert tracee is not None
     if not task.zombie:
-        task.kernel.set_syscall_work(task, entry.TRACE | entry.STEP, False)
+        task.kernel.set_syscall_work(task, entry.TRACE | entry.STEP | entry.EMU, False)
         if tracee.stopped:
             task.signals.interrupted = interrupted_call(task)
     task.ptrace = None

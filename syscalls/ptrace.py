@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TRACEME, PEEKTEXT, PEEKDATA, PEEKUSER, POKETEXT, POKEDATA, POKEUSER, CONT, KILL, SINGLESTEP = range(10)
 GETREGS, SETREGS, GETFPREGS, SETFPREGS, ATTACH, DETACH, SYSCALL = 12, 13, 14, 15, 16, 17, 24
+SYSEMU, SYSEMU_SINGLESTEP = 31, 32
 SETOPTIONS, GETEVENTMSG, GETSIGINFO, SETSIGINFO, GETREGSET, SETREGSET, SEIZE, INTERRUPT, LISTEN = range(0x4200, 0x4209)
 PEEKSIGINFO, GETSIGMASK, SETSIGMASK = 0x4209, 0x420A, 0x420B
 GET_SYSCALL_INFO, GET_RSEQ_CONFIGURATION = 0x420E, 0x420F
@@ -78,7 +79,7 @@ def sys_ptrace(t: Task, request: Long, pid: Long, addr: Ptr, data: ULong) -> int
 
 # Going on
 
-_RESUMING = frozenset((CONT, SYSCALL, SINGLESTEP, DETACH, LISTEN))
+_RESUMING = frozenset((CONT, SYSCALL, SINGLESTEP, SYSEMU, SYSEMU_SINGLESTEP, DETACH, LISTEN))
 
 
 def _interrupt(task: Task, tracee: Tracee) -> int:
@@ -90,7 +91,7 @@ def _interrupt(task: Task, tracee: Tracee) -> int:
 
 
 def _resume(task: Task, tracee: Tracee, request: int, data: int) -> int:
-    """PTRACE_CONT, SYSCALL, SINGLESTEP, DETACH and LISTEN (ptrace_resume)."""
+    """PTRACE_CONT, SYSCALL, SINGLESTEP, SYSEMU, DETACH and LISTEN (ptrace_resume)."""
     if request == LISTEN:
         if not tracee.seized or tracee.code >> 8 != ptrace.PTRACE_EVENT_STOP:
             raise OSError(errno.EIO, "not in a group stop")
@@ -105,7 +106,8 @@ def _resume(task: Task, tracee: Tracee, request: int, data: int) -> int:
         ptrace.let_go(task)
         return 0
     task.kernel.set_syscall_work(task, entry.TRACE, request == SYSCALL)
-    if request == SINGLESTEP:
+    task.kernel.set_syscall_work(task, entry.EMU, request in (SYSEMU, SYSEMU_SINGLESTEP))
+    if request in (SINGLESTEP, SYSEMU_SINGLESTEP):
         ptrace.step_on(task)
     ptrace.resume(tracee)
     return 0
