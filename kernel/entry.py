@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from kernel.kernel import Kernel
     from kernel.task import Task
 
-SECCOMP, TRACE, STEP = 1, 2, 4
-"""Of `Task.syscall_work`: filters; a tracer that is shown each call; one that steps, and stops behind it."""
+SECCOMP, TRACE, STEP, EMU = 1, 2, 4, 8
+"""Of `Task.syscall_work`: filters; a tracer that is shown each call; one that steps, and stops behind it; one that
+serves the calls itself."""
 AFTER = TRACE | STEP
 
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
@@ -69,9 +70,12 @@ async def _trace(task: Task) -> int:
     from kernel import ptrace
 
     kernel = task.kernel
-    if task.syscall_work & TRACE:
+    emulated = task.syscall_work & EMU
+    if task.syscall_work & (TRACE | EMU):
         await ptrace.report_syscall(task, ptrace.SYSCALL_ENTRY)
-    if ptrace.is_killed(task):
+    if emulated or ptrace.is_killed(task):
+        if kernel.tracers and task.exit_status is None:
+            kernel.trace_leave(task, _result(kernel))
         return NOT_A_CALL
     result: int = NO_RESULT
     answer: Any = None
@@ -100,9 +104,13 @@ async def _trace(task: Task) -> int:
     if task.exit_status is None:
         await leave(task)
         if kernel.tracers:
-            value = kernel.cpu.read((kernel.arch.RESULT,))[0]
-            kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
+            kernel.trace_leave(task, _result(kernel))
     return NOT_A_CALL
+
+
+def _result(kernel: Kernel) -> int:
+    value = kernel.cpu.read((kernel.arch.RESULT,))[0]
+    return value - (value >> 63 << 64)
 
 
 async def leave(task: Task) -> int:
@@ -130,5 +138,5 @@ def load(task: Task) -> None:
     a tracer may have changed it."""
     kernel = task.kernel
     kernel.cpu.read_call()
-    kernel.call[0] = task.call_number
+    kernel.call[0] = task.call_number & _WORD
     task.call_first = kernel.call[1]

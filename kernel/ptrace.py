@@ -14,6 +14,7 @@ What a tracer does to a task, by number, is in syscalls/ptrace.py.
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from kernel import entry, remote, siginfo, signal
@@ -95,12 +96,13 @@ class Tracee:
 
     `code` is what wait(2) reports of the stop, in the upper bits, unless it has (`reported`); `data` is the
     tracer's answer: the signal to deliver.  `trap` is TRAP_*, `stop_signal` that of the group stop to report.
-    `stepping` is TIF_SINGLESTEP, `forced` TIF_FORCED_TF: the tracer's wish, not the program's own.
+    `stepping` is TIF_SINGLESTEP, `forced` TIF_FORCED_TF: the tracer's wish, not the program's own.  Debug registers
+    that are enabled have the task stop after each instruction too, but only lxrun sees that.
     """
 
     __slots__ = (
-        "code", "data", "debugger", "exiting", "forced", "info", "listening", "message", "options", "reported",
-        "resumed", "seized", "stepping", "stop_signal", "stopped", "tracer", "trap",
+        "code", "data", "debug_registers", "debugger", "exiting", "forced", "info", "listening", "message", "options",
+        "reported", "resumed", "seized", "stepping", "stop_signal", "stopped", "tracer", "trap",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +117,7 @@ class Tracee:
         self.reported = True
         self.code = self.data = self.message = self.trap = self.stop_signal = 0
         self.info: SigInfo | None = None
+        self.debug_registers: Any = None  # the architecture's, once the tracer has set one
         self.resumed = WaitQueue()
 
     def wants(self, event: int) -> bool:
@@ -147,7 +150,7 @@ def unlink(task: Task) -> None:
     tracee = task.ptrace
     assert tracee is not None
     if not task.zombie:
-        task.kernel.set_syscall_work(task, entry.TRACE | entry.STEP, False)
+        task.kernel.set_syscall_work(task, entry.TRACE | entry.STEP | entry.EMU, False)
         if tracee.stopped:
             task.signals.interrupted = interrupted_call(task)
     task.ptrace = None
@@ -244,6 +247,7 @@ async def stop(task: Task, code: int, why: int, info: SigInfo | None, message: i
     finally:
         tracee.stopped = tracee.listening = False
         tracee.reported = True
+    watch(task)
     return tracee.data
 
 
@@ -368,11 +372,21 @@ def resume(tracee: Tracee) -> None:
 
 def step_on(task: Task) -> None:
     """user_enable_single_step: stop after the next instruction."""
+    assert task.ptrace is not None
+    task.ptrace.stepping = True
+    _trap_on(task, task.ptrace)
+
+
+def watch(task: Task) -> None:
+    """Have the task go on as its debug registers ask, if they do."""
     tracee = task.ptrace
-    assert tracee is not None
+    if tracee is not None and tracee.debug_registers is not None and tracee.debug_registers.enabled:
+        _trap_on(task, tracee)
+
+
+def _trap_on(task: Task, tracee: Tracee) -> None:
     kernel = task.kernel
     flags = read_names(task, (kernel.arch.FLAGS,))[0]
-    tracee.stepping = True
     if not flags & kernel.arch.STEP_FLAG:
         pc = read_names(task, (kernel.arch.PC,))[0]
         tracee.forced = not kernel.arch.sets_flags(remote.read(task.mm, pc, 15))
@@ -387,8 +401,7 @@ def step_off(task: Task) -> None:
     if tracee.forced:
         arch = task.kernel.arch
         write_names(task, {arch.FLAGS: read_names(task, (arch.FLAGS,))[0] & ~arch.STEP_FLAG})
-    if tracee.stepping:
-        task.kernel.set_syscall_work(task, entry.STEP, False)
+    task.kernel.set_syscall_work(task, entry.STEP, False)
     tracee.stepping = tracee.forced = False
 
 
@@ -398,8 +411,29 @@ def is_killed(task: Task) -> bool:
 
 
 def report_step(task: Task) -> None:
-    """user_single_step_report: a step over a system call."""
+    """user_single_step_report: a step over a system call.  What the call itself wrote is no watchpoint's business."""
+    tracee = task.ptrace
+    if tracee is not None and tracee.debug_registers is not None:
+        tracee.debug_registers.look(partial(remote.read, task.mm))
+    if tracee is None or not tracee.stepping:
+        watch(task)
+        return
     signal.force_signal(task, signal.SIGTRAP, siginfo.TRAP_BRKPT, read_names(task, (task.kernel.arch.PC,))[0])
+
+
+def debug_exception(task: Task) -> bool:
+    """An instruction of a task with debug registers is over: whether that is all there is to it, so that the task
+    goes on (exc_debug_user)."""
+    tracee = task.ptrace
+    assert tracee is not None
+    pc = read_names(task, (task.kernel.arch.PC,))[0]
+    read = partial(remote.read, task.mm)
+    if tracee.debug_registers.after_instruction(pc, read, stepping=tracee.stepping):
+        code = siginfo.TRAP_TRACE if tracee.stepping else siginfo.TRAP_HWBKPT
+        signal.force_signal(task, signal.SIGTRAP, code, pc)
+        return True
+    watch(task)
+    return not tracee.stepping
 
 
 def interrupted_call(task: Task) -> signal.InterruptedCall | None:

@@ -329,6 +329,10 @@ def _poll_host(kernel: Kernel, timeout: int | None) -> None:
 
 def _trap(kernel: Kernel, task: Task, vector: int) -> None:
     """A processor exception becomes a signal."""
+    tracee = task.ptrace
+    watched = vector == kernel.arch.VECTOR_DEBUG and tracee is not None and tracee.debug_registers is not None
+    if watched and end.ptrace().debug_exception(task):
+        return
     signo, code, address, trap = kernel.arch.trap_signal(kernel.cpu, vector, task.signals.trap)
     signal.force_signal(task, signo, code, address, trap=trap)
 

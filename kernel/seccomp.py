@@ -14,10 +14,11 @@ import errno
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kernel import siginfo, signal
+from kernel import entry, siginfo, signal
 from kernel.bpf import BPF_MAXINSNS, SOCK_FPROG, Program, State
 from kernel.cred import CAP_SYS_ADMIN
 from kernel.entry import SECCOMP
+from kernel.ptrace import PTRACE_EVENT_SECCOMP, event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,8 +232,9 @@ def call_data(task: Task, with_ip: bool = True) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def secure_computing(task: Task) -> Any:
-    """What kernel/entry.py asks about each call of a task with filters, and in strict mode."""
+def secure_computing(task: Task, *, recheck: bool = False) -> Any:
+    """What kernel/entry.py asks about each call of a task with filters, and in strict mode.  `recheck`: the tracer
+    has been asked already, and what it made of the call is looked at."""
     seccomp = task.seccomp
     assert seccomp is not None
     newest = seccomp.filter
@@ -263,7 +265,13 @@ def secure_computing(task: Task) -> Any:
     if action == RET_ERRNO:
         return -min(data, MAX_ERRNO)
     if action == RET_TRACE:
-        return -errno.ENOSYS  # nobody traces it who wants to know
+        if recheck:
+            return None
+        if task.ptrace is None or not task.ptrace.wants(PTRACE_EVENT_SECCOMP):
+            return -errno.ENOSYS
+        if kernel.run_queue.guest_began:
+            kernel.arch.enter_call(kernel.cpu, step=False)
+        return _ask_tracer(task, data)
     if action == RET_USER_NOTIF:
         assert match is not None
         if match.listener is None:
@@ -273,6 +281,19 @@ def secure_computing(task: Task) -> Any:
         return _end_thread(task, signal.SIGSYS, number)
     _force_sigsys(task, data, fatal=action != RET_TRAP)
     return number  # the registers are as before the call
+
+
+async def _ask_tracer(task: Task, data: int) -> int | None:
+    """PTRACE_EVENT_SECCOMP: the tracer may make another call of it, or none."""
+    await event(task, PTRACE_EVENT_SECCOMP, data)
+    if task.call_number >> 31:  # none: what it left in the register is the result
+        result = task.kernel.cpu.read((task.kernel.arch.RESULT,))[0]
+        return result - (result >> 63 << 64)
+    entry.load(task)
+    answer = secure_computing(task, recheck=True)
+    if answer is None or answer.__class__ is int:
+        return answer
+    return await answer  # type: ignore[no-any-return]
 
 
 def _end_thread(task: Task, signo: int, number: int) -> int:

@@ -184,7 +184,7 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     arch = kernel.arch
     stack = state.altstack
     stepping = task.ptrace is not None and task.ptrace.stepping
-    if stepping:
+    if task.ptrace is not None:
         end.ptrace().step_off(task)
     old_mask = state.blocked if state.saved_mask is None else state.saved_mask
     registers = kernel.cpu.read_set(arch.FRAME_REGISTERS)
@@ -220,6 +220,8 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     state.blocked = blocked & ~UNBLOCKABLE
     if stepping:
         task.call = end.ptrace().step_stop(task)
+    elif task.ptrace is not None:
+        end.ptrace().watch(task)
 
 
 def sigreturn(task: Task) -> None:

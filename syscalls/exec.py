@@ -66,6 +66,8 @@ async def _execveat(t: Task, dirfd: int, path: int, argv: int, envp: int, flags:
 
 async def _event(t: Task, tid: int) -> None:
     """Tell the tracer, to which the call is not over yet."""
+    assert t.ptrace is not None
+    t.ptrace.debug_registers = None
     cpu, result = t.kernel.cpu, t.kernel.arch.RESULT
     cpu.write({result: -_ENOSYS})
     await event(t, PTRACE_EVENT_EXEC, tid)

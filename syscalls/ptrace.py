@@ -1,16 +1,14 @@
 """ptrace(2): what a tracer asks of, and does to, a task that is stopped for it (Linux's ``kernel/ptrace.c`` and
 ``arch/x86/kernel/ptrace.c``).
-
-Hardware breakpoints and watchpoints there are none: the debug registers read as zero and can be set to nothing
-else (ENOSPC, as on a processor whose are all taken).
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel import entry, ptrace, remote, siginfo, signal
 from kernel.ptrace import PTRACE_O_MASK, PTRACE_O_TRACESYSGOOD, Tracee
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
 TRACEME, PEEKTEXT, PEEKDATA, PEEKUSER, POKETEXT, POKEDATA, POKEUSER, CONT, KILL, SINGLESTEP = range(10)
 GETREGS, SETREGS, GETFPREGS, SETFPREGS, ATTACH, DETACH, SYSCALL = 12, 13, 14, 15, 16, 17, 24
+SYSEMU, SYSEMU_SINGLESTEP = 31, 32
 SETOPTIONS, GETEVENTMSG, GETSIGINFO, SETSIGINFO, GETREGSET, SETREGSET, SEIZE, INTERRUPT, LISTEN = range(0x4200, 0x4209)
 PEEKSIGINFO, GETSIGMASK, SETSIGMASK = 0x4209, 0x420A, 0x420B
 GET_SYSCALL_INFO, GET_RSEQ_CONFIGURATION = 0x420E, 0x420F
@@ -80,7 +79,7 @@ def sys_ptrace(t: Task, request: Long, pid: Long, addr: Ptr, data: ULong) -> int
 
 # Going on
 
-_RESUMING = frozenset((CONT, SYSCALL, SINGLESTEP, DETACH, LISTEN))
+_RESUMING = frozenset((CONT, SYSCALL, SINGLESTEP, SYSEMU, SYSEMU_SINGLESTEP, DETACH, LISTEN))
 
 
 def _interrupt(task: Task, tracee: Tracee) -> int:
@@ -92,7 +91,7 @@ def _interrupt(task: Task, tracee: Tracee) -> int:
 
 
 def _resume(task: Task, tracee: Tracee, request: int, data: int) -> int:
-    """PTRACE_CONT, SYSCALL, SINGLESTEP, DETACH and LISTEN (ptrace_resume)."""
+    """PTRACE_CONT, SYSCALL, SINGLESTEP, SYSEMU, DETACH and LISTEN (ptrace_resume)."""
     if request == LISTEN:
         if not tracee.seized or tracee.code >> 8 != ptrace.PTRACE_EVENT_STOP:
             raise OSError(errno.EIO, "not in a group stop")
@@ -107,7 +106,8 @@ def _resume(task: Task, tracee: Tracee, request: int, data: int) -> int:
         ptrace.let_go(task)
         return 0
     task.kernel.set_syscall_work(task, entry.TRACE, request == SYSCALL)
-    if request == SINGLESTEP:
+    task.kernel.set_syscall_work(task, entry.EMU, request in (SYSEMU, SYSEMU_SINGLESTEP))
+    if request in (SINGLESTEP, SYSEMU_SINGLESTEP):
         ptrace.step_on(task)
     ptrace.resume(tracee)
     return 0
@@ -137,7 +137,11 @@ def _peek_user(t: Task, task: Task, addr: int, data: int) -> int:
     regset = t.kernel.arch.regset()
     if addr % 8 or addr >= regset.USER_SIZE:
         raise OSError(errno.EIO, "no word of struct user")
-    word = user_regs(task)[addr : addr + 8] if addr < regset.USER_REGS.size else bytes(8)
+    word = bytes(8)
+    if addr < regset.USER_REGS.size:
+        word = user_regs(task)[addr : addr + 8]
+    elif regset.USER_DEBUG <= addr < regset.USER_DEBUG + 64:
+        word = _debug_registers(task).get((addr - regset.USER_DEBUG) // 8).to_bytes(8, "little")
     t.mm.write(data, word)
     return 0
 
@@ -149,11 +153,18 @@ def _poke_user(t: Task, task: Task, addr: int, data: int) -> int:
         raise OSError(errno.EIO, "no word of struct user")
     if addr < regset.USER_REGS.size:
         set_user_regs(task, user_regs(task)[:addr] + data.to_bytes(8, "little"))
-    elif addr < regset.USER_DEBUG:
+    elif regset.USER_DEBUG <= addr < regset.USER_DEBUG + 64:
+        _debug_registers(task).set((addr - regset.USER_DEBUG) // 8, data, partial(remote.read, task.mm))
+    else:
         raise OSError(errno.EIO, "not to be written")
-    elif data:
-        raise OSError(errno.ENOSPC, "no debug registers")
     return 0
+
+
+def _debug_registers(task: Task) -> Any:
+    tracee = _traced(task)
+    if tracee.debug_registers is None:
+        tracee.debug_registers = task.kernel.arch.debug_registers()
+    return tracee.debug_registers
 
 
 _REGSETS: dict[int, tuple[Callable[[Task], bytes], Callable[[Task, bytes], None]]] = {

@@ -340,7 +340,7 @@ TABLE: Final[tuple[Family, ...]] = (
         (
             Call(
                 "ptrace",
-                PARTIAL("no debug registers, PTRACE_SYSEMU, PTRACE_SINGLEBLOCK or PTRACE_O_SUSPEND_SECCOMP"),
+                PARTIAL("no watchpoints for reading, PTRACE_SINGLEBLOCK or PTRACE_O_SUSPEND_SECCOMP"),
             ),
         ),
     ),

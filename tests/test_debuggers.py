@@ -6,8 +6,9 @@ import os
 import re
 from pathlib import Path
 
+import pexpect
 import pytest
-from harness import Pair, compile_program, require, run
+from harness import LXRUN, Pair, compile_program, environment, require, run
 
 SOURCE = Path(__file__).parent / "guests" / "debugged.c"
 
@@ -60,6 +61,17 @@ SESSIONS = {
         watch counter
         continue
         continue
+        continue
+    """),
+    "hardware": ("threads", """
+        break main
+        run
+        watch sums[2]
+        hbreak work if number == 3
+        continue
+        info watchpoints
+        continue
+        delete
         continue
     """),
     "threads": ("threads", """
@@ -165,6 +177,32 @@ def test_gdb_attaches(pair: Pair) -> None:
     pair(["/bin/bash", "-c", script], blank=BLANK, files=False, status=0)
 
 
+def test_gdb_at_a_terminal(tmp_path: Path) -> None:
+    """Ctrl-C goes to the program that gdb runs, and stops it for gdb."""
+    require("gdb", "/usr/bin/gdb")
+    program = compile_program(SOURCE, "-g", "-O0", "-pthread")
+    gdb = pexpect.spawn(
+        LXRUN[0], [*LXRUN[1:], "/usr/bin/gdb", "-q", "-nx", "--args", str(program), "loop"],
+        env=environment({}), cwd=tmp_path, timeout=90, encoding="utf-8",
+    )  # fmt: skip
+    gdb.expect_exact("(gdb) ")
+    gdb.sendline("run")
+    gdb.expect_exact("loop begins")
+    gdb.sendintr()
+    gdb.expect_exact("Program received signal SIGINT, Interrupt.")
+    gdb.expect_exact("(gdb) ")
+    gdb.sendline("backtrace -1")
+    gdb.expect("main \\(argc=2")
+    gdb.sendline("kill")
+    gdb.expect_exact("(y or n)")
+    gdb.sendline("y")
+    gdb.expect("Inferior 1 .* killed")
+    gdb.sendline("quit")
+    gdb.expect(pexpect.EOF)
+    gdb.close()
+    assert gdb.exitstatus == 0
+
+
 MAKEFILE = """all: out.txt
 \t@cat out.txt
 out.txt: a b
@@ -227,7 +265,12 @@ def test_strace_follows_make(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["-c", "-etrace=write"], ["-k", "-etrace=getcwd"], ["-etrace=write", "-einject=write:error=ENOSPC"]],
+    [
+        ["-c", "-etrace=write"],
+        ["-k", "-etrace=getcwd"],
+        ["-etrace=write", "-einject=write:error=ENOSPC"],
+        ["--seccomp-bpf", "-f", "-o/dev/null", "-etrace=write"],
+    ],
 )
 def test_strace_options(pair: Pair, options: list[str]) -> None:
     """Counting, stacks, and calls that fail because the tracer says so."""

@@ -17,6 +17,7 @@ from emu.engine import Exit, RegisterSet
 
 if TYPE_CHECKING:
     from emu.arch.x86_64_cpuinfo import Identity
+    from emu.arch.x86_64_debugreg import DebugRegisters
     from emu.engine import Cpu
 
 MACHINE = "x86_64"  # uname -m
@@ -167,6 +168,13 @@ def regset() -> ModuleType:
     from emu.arch import x86_64_regset
 
     return x86_64_regset
+
+
+def debug_registers() -> DebugRegisters:
+    """A thread's, made when a tracer sets the first."""
+    from emu.arch.x86_64_debugreg import DebugRegisters
+
+    return DebugRegisters()
 
 
 def gdb() -> ModuleType:

@@ -201,6 +201,35 @@ static void borrowed(void)
     await(pid, "end");
 }
 
+/* A tracer that serves the calls itself: they are not made, and end without a stop. */
+static void emulated(void)
+{
+    pid_t pid;
+    TRACED(pid);
+    if (!pid) {
+        long a = syscall(SYS_umask, 077), b = syscall(SYS_getuid), c = syscall(SYS_umask, 022);
+        _exit((a == 1111) | (b == 2222) << 1 | (c != 077) << 2);
+    }
+    await(pid, "start");
+    trace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD);
+    for (int i = 1; i < 3; i++) {
+        trace(PTRACE_SYSEMU, pid, 0, 0);
+        await(pid, "a call");
+        info(pid, 0);
+        trace(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, rax), 1111 * i);
+    }
+    unsigned long pc = registers(pid).rip;
+    trace(PTRACE_SYSEMU_SINGLESTEP, pid, 0, 0);
+    await(pid, "a step");
+    SHOW(registers(pid).rip > pc);
+    trace(PTRACE_SYSCALL, pid, 0, 0);
+    await(pid, "a call that is made");
+    trace(PTRACE_SYSCALL, pid, 0, 0);
+    await(pid, "its end");
+    GO(PTRACE_CONT, 0);
+    await(pid, "end");
+}
+
 int main(int argc, char **argv)
 {
     setbuf(stdout, NULL);
@@ -214,5 +243,6 @@ int main(int argc, char **argv)
     restarts("sigsuspend", 2, 0);
     restarts("sigsuspend", 2, 1);
     borrowed();
+    emulated();
     return 0;
 }
