@@ -46,7 +46,8 @@ CAP_FS = (
 )
 
 SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, SECBIT_KEEP_CAPS, SECBIT_NO_CAP_AMBIENT_RAISE = 1 << 0, 1 << 2, 1 << 4, 1 << 6
-SECURE_ALL_BITS = 0x55
+SECURE_ALL_UNPRIVILEGED = 1 << 8 | 1 << 10  # EXEC_RESTRICT_FILE, EXEC_DENY_INTERACTIVE: for interpreters to heed
+SECURE_ALL_BITS = 0x55 | SECURE_ALL_UNPRIVILEGED
 SECURE_ALL_LOCKS = SECURE_ALL_BITS << 1
 
 
@@ -257,11 +258,13 @@ class Credentials:
     def set_securebits(self, bits: int) -> None:
         """prctl(PR_SET_SECUREBITS)."""
         locked = (self.securebits & SECURE_ALL_LOCKS) >> 1
+        changed = self.securebits ^ bits
+        own_affair = bool(changed) and not changed & ~(SECURE_ALL_UNPRIVILEGED * 3)  # with their locks
         if (
-            locked & (self.securebits ^ bits)
+            locked & changed
             or self.securebits & SECURE_ALL_LOCKS & ~bits
             or bits & ~(SECURE_ALL_LOCKS | SECURE_ALL_BITS)
-            or not self.capable(CAP_SETPCAP)
+            or not (own_affair or self.capable(CAP_SETPCAP))
         ):
             raise OSError(errno.EPERM, "securebits")
         self.securebits = bits

@@ -183,3 +183,47 @@ def test_without_the_option_nothing_is_kept(somebody: Somebody) -> None:
     assert done.stdout == f"{os.geteuid() or USER}\n"
     assert "Operation not permitted" in clean_stderr(done.stderr.encode(), done.returncode).decode()
     assert kept(somebody.work / "a") is None
+
+
+# Programs that keep owners: the same natively as root and in an ordinary user's guest
+
+ARCHIVES = r"""
+set -e
+list() { (cd $1; find . | sort | xargs stat -c '%n %A %u:%g %h %t,%T'); }
+mkdir tree; cd tree
+mkdir -p a/b c; echo 1 > a/one; echo 2 > a/b/two; ln -s one a/link; ln a/one c/hard
+mkfifo c/pipe; mknod c/zero c 1 5; mknod c/disk b 8 1
+chown 10:20 a/one; chown -R 30:40 a/b; chmod 2775 a/b; chmod 4711 a/one; chmod 1777 c; chown -h 7:8 a/link
+chmod 400 a/b/two
+cd ..
+tar -cf t.tar --sort=name --mtime=@0 tree; tar --numeric-owner -tvf t.tar
+mkdir x; tar -xpf t.tar -C x; list x/tree
+cp -a tree y; list y
+install -D -o 5 -g 6 -m 4750 tree/a/one z/bin/prog; list z
+find . -user 30 | sort; find . -type p | sort; find . -type c | sort; find . -perm -4000 | sort
+touch -d @1000 tree/a/one; stat -c '%n %Y' tree/a/one; chmod u+s,g+s tree/a/b/two; stat -c '%A' tree/a/b/two
+mkdir p; chown 1:2 p
+as() { setpriv --reuid 1 --regid 2 --clear-groups sh -c "$1" || true; }
+as 'umask 077; echo x > p/f; chmod 0 p/f; cat p/f; id -u; touch tree/no'
+stat -c '%A %u:%g' p/f; cat p/f
+as 'rm -f p/f; ls p; rmdir p'
+rm -r x y z; ls
+"""
+
+
+def test_archives_and_copies(somebody: Somebody) -> None:
+    done = somebody.run("/bin/sh", "-c", "exec 2>&1; " + ARCHIVES)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines().count("./c/zero crw-r--r-- 0:0 1 1,5") == 2
+    if os.geteuid() == 0:
+        native_dir = somebody.home / "native"
+        native_dir.mkdir()
+        native = subprocess.run(
+            ["/bin/sh", "-c", "exec 2>&1; " + ARCHIVES],
+            cwd=native_dir,
+            env=somebody.env,
+            capture_output=True,
+            text=True,
+            umask=0o022,
+        )
+        assert done.stdout.splitlines() == native.stdout.splitlines()

@@ -34,6 +34,7 @@ XATTR = "user.containers.override_stat"
 _XATTR_BYTES = XATTR.encode()
 _TYPES = {S_IFREG: b"file", S_IFDIR: b"dir", S_IFLNK: b"symlink", S_IFIFO: b"pipe", S_IFSOCK: b"socket"}
 _KINDS = {name: kind for kind, name in _TYPES.items()} | {b"char": S_IFCHR, b"block": S_IFBLK}
+_LISTS = b"system."
 _ID_MAX = 0xFFFF_FFFE
 _LINKS_MAX = 1 << 16  # symbolic links whose owners are remembered
 _ST_NOSUID, _ST_NODEV = 2, 4
@@ -333,22 +334,31 @@ class OverrideNode(HostNode):
         return found._replace(f_flags=found.f_flags & ~(_ST_NOSUID | _ST_NODEV))
 
     def getxattr(self, name: bytes) -> bytes:
+        _no_lists(name)
         if name == _XATTR_BYTES:
             raise OSError(errno.ENODATA, "no such attribute")
         return super().getxattr(name)
 
     def setxattr(self, name: bytes, value: bytes, flags: int) -> None:
+        _no_lists(name)
         if name == _XATTR_BYTES:
             raise OSError(errno.EPERM, "lxrun's own")
         super().setxattr(name, value, flags)
 
     def listxattr(self) -> list[bytes]:
-        return [name for name in super().listxattr() if name != _XATTR_BYTES]
+        return [name for name in super().listxattr() if name != _XATTR_BYTES and not name.startswith(_LISTS)]
 
     def removexattr(self, name: bytes) -> None:
+        _no_lists(name)
         if name == _XATTR_BYTES:
             raise OSError(errno.ENODATA, "no such attribute")
         super().removexattr(name)
+
+
+def _no_lists(name: bytes) -> None:
+    """Access control lists name users of the host, and would change its mode behind what is kept."""
+    if name.startswith(_LISTS):
+        raise OSError(errno.EOPNOTSUPP, "no access control lists")
 
 
 class OverrideFile(HostFile):

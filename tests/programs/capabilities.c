@@ -67,5 +67,9 @@ int main(void)
     SHOW(set(B(CAP_KILL), some, some)); caps("raised");
     SHOW(prctl(PR_CAPBSET_DROP, CAP_KILL)); SHOW(prctl(PR_SET_SECUREBITS, 0)); SHOW(set(0, 0, 0)); caps("none");
     SHOW(set(B(CAP_KILL), B(CAP_KILL), 0)); SHOW(prctl(PR_CAPBSET_DROP, CAP_KILL));
+    int bits[] = {0, 0x100, 0x300, 0x200, 0x400, 0xf00, 0xf01, 0x700, 0x1f00};
+    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
+        label(prctl(PR_SET_SECUREBITS, bits[i]), "securebits %x", bits[i]); SHOW(prctl(PR_GET_SECUREBITS));
+    }
     return 0;
 }
