@@ -2,7 +2,7 @@
 
 A private futex is named by its address space and address, a shared one by the file or shared memory
 behind it.  Everything runs on one thread, so that between looking at a word and queueing nothing can
-change it.  Priorities are not inherited: the PI operations hand a lock to the longest waiter.
+change it.  Priorities are not inherited: the PI operations hand a lock to the first waiter, and that is all.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _invalid(text: str) -> OSError:
 
 
 class FutexTable:
-    """Every futex that somebody waits for: its waiters, longest first."""
+    """Every futex that somebody waits for: its waiters, in the order in which they are woken."""
 
     __slots__ = ("_queues",)
 
@@ -79,8 +79,18 @@ class FutexTable:
 
     def _enqueue(self, task: Task, key: Key, bitset: int) -> Waiter:
         waiter = Waiter(task, key, bitset)
-        self._queues.setdefault(key, []).append(waiter)
+        self._add(waiter)
         return waiter
+
+    def _add(self, waiter: Waiter) -> None:
+        """Real-time tasks stand in front, by priority; each behind its equals (plist_add)."""
+        queue = self._queues.setdefault(waiter.key, [])
+        priority = waiter.task.sched.rt_priority
+        at = len(queue)
+        if priority:
+            while at and queue[at - 1].task.sched.rt_priority < priority:
+                at -= 1
+        queue.insert(at, waiter)
 
     def _dequeue(self, waiter: Waiter) -> None:
         queue = self._queues.get(waiter.key)
@@ -95,10 +105,10 @@ class FutexTable:
         waiter.queue.wake()
 
     def _push(self, waiter: Waiter, key: Key) -> None:
-        """Move a waiter to the end of another futex's queue (requeue_futex)."""
+        """Move a waiter to another futex's queue (requeue_futex)."""
         self._dequeue(waiter)
         waiter.key = key
-        self._queues.setdefault(key, []).append(waiter)
+        self._add(waiter)
 
     def prepare(self, task: Task, address: int, value: int, bitset: int, *, shared: bool) -> Waiter:
         """FUTEX_WAIT_BITSET, its first half: queue the task if the word still is `value` (futex_wait_setup).
@@ -238,7 +248,7 @@ class FutexTable:
     def requeue_pi(
         self, task: Task, source: int, lock: int, wake: int, move: int, expected: int, *, shared: bool
     ) -> int:
-        """FUTEX_CMP_REQUEUE_PI: give `lock` to the longest waiter of `source` if it is free, and have the
+        """FUTEX_CMP_REQUEUE_PI: give `lock` to the first waiter of `source` if it is free, and have the
         others wait for it.  How many there were of both."""
         if wake != 1 or move < 0:
             raise _invalid("one waiter is woken")
@@ -283,7 +293,7 @@ class FutexTable:
         return False
 
     def unlock_pi(self, task: Task, address: int, *, shared: bool) -> int:
-        """FUTEX_UNLOCK_PI: to the longest waiter, or free.  Raises OSError(EPERM): not the owner."""
+        """FUTEX_UNLOCK_PI: to the first waiter, or free.  Raises OSError(EPERM): not the owner."""
         key = self.key(task, address, shared, WRITE)
         if task.mm.u32(address) & TID_MASK != task.tid:
             raise OSError(errno.EPERM, "not the owner")
@@ -295,7 +305,7 @@ class FutexTable:
         return 0
 
     def _hand_over(self, task: Task, queue: list[Waiter], address: int, flags: int) -> None:
-        """The longest waiter owns the lock now."""
+        """The first waiter owns the lock now."""
         heir = queue[0]
         if heir.lock is None:
             raise _invalid("its waiters wait for something else")

@@ -46,6 +46,8 @@ class AddressSpace(Protection):
         self.mmap_base: int = kernel.arch.MMAP_BASE
         self.vmas: list[Vma] = []
         self._starts: list[int] = []  # the same list's start addresses, for bisection
+        # There is no gap of `_full_size` bytes from here to the mmap base; 0: nothing is known
+        self._full_from = self._full_size = 0
         self.brk_start = 0
         self.brk = 0
         self.stack_vma: Vma | None = None
@@ -181,14 +183,18 @@ class AddressSpace(Protection):
     def gap(self, size: int, below: int | None = None) -> int:
         """The highest free range of `size` bytes below the mmap base (vm_unmapped_area, top-down)."""
         top = below or self.mmap_base
+        if below is None and self._full_from and size >= self._full_size:
+            top = self._full_from
         at = bisect_right(self._starts, top - 1) - 1
         while at >= 0:
             vma = self.vmas[at]
             if top - vma.end >= size:
-                return top - size
+                break
             top = min(top, vma.start - (_STACK_GUARD if vma.growsdown else 0))
             at -= 1
-        if top - MMAP_MIN_ADDR >= size:
+        if at >= 0 or top - MMAP_MIN_ADDR >= size:
+            if below is None:
+                self._full_from, self._full_size = top, size
             return top - size
         if below is None:  # bottom-up above the base, as Linux does when the area is full
             base = self.mmap_base
@@ -343,6 +349,9 @@ class AddressSpace(Protection):
             self._uncharge(vma)
             if vma is self.stack_vma:
                 self.stack_vma = None
+        if end > self._full_from:
+            above = self.find_next(end)
+            self._full_from = above.start if above is not None and above.start < self.mmap_base else 0
 
     def drop_range(self, start: int, end: int) -> None:
         """Forget the pages of a range (zap_page_range)."""

@@ -345,7 +345,8 @@ def sys_msync(t: Task, addr: Ptr, length: ULong, flags: Int) -> Result:
         if flags & MS_INVALIDATE and vma.locked:
             raise OSError(errno.EBUSY, "locked memory")
         if flags & MS_SYNC and vma.shared and vma.file is not None and vma.pages is not None:
-            vma.pages.writeback()
+            last = vma.index(min(end, vma.end) - 1) + 1
+            vma.pages.writeback(vma.index(max(addr, vma.start)), last)
             vma.file.sync(True)
     if hole or position < end:
         raise OSError(errno.ENOMEM, "part of the range is not mapped")

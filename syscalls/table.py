@@ -424,7 +424,7 @@ TABLE: Final[tuple[Family, ...]] = (
         "Futexes",
         "futex",
         (
-            Call("futex", PARTIAL("priorities are not inherited: locks go to the longest waiter"), SYS),
+            Call("futex", PARTIAL("priorities are not inherited"), SYS),
             Call("futex_wait", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("futex_wake", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("futex_requeue", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),

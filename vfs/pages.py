@@ -85,8 +85,9 @@ class FilePages:
         """The frame of page `index`, read in if need be.  No reference is added."""
         raise NotImplementedError
 
-    def writeback(self) -> None:
-        """Store dirty pages to the file behind, if there is one."""
+    def writeback(self, first: int = 0, last: int = 0) -> None:
+        """Store dirty pages to the file behind, if there is one.  msync(2) says which pages it means, from `first`
+        to before `last`: what is behind the end of the file in one of them is zero then."""
 
     def drop(self, first: int, count: int) -> None:
         """Forget pages, and have them unmapped wherever they are mapped.  Their contents are lost."""
@@ -204,7 +205,7 @@ class HostFilePages(FilePages):
             os.preadv(self.fd, [frames.view(frame, PAGE_SIZE)], index << PAGE_SHIFT)
         self.seen = self.version()
 
-    def writeback(self) -> None:
+    def writeback(self, first: int = 0, last: int = 0) -> None:
         if not self.dirty or not self.writable:
             return
         size = self.size()
@@ -213,6 +214,8 @@ class HostFilePages(FilePages):
             if start < size:
                 view = self.frames.view(self.pages[index], min(PAGE_SIZE, size - start))
                 os.pwritev(self.fd, [view], start)
+                if first <= index < last and len(view) < PAGE_SIZE:
+                    self.clear(size, start + PAGE_SIZE)
         if not self.writable_maps:
             self.dirty.clear()
         self.seen = self.version()

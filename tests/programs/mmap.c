@@ -1,5 +1,6 @@
 // mmap(2) and munmap(2): every flag, placement, lengths, errors, contents.
 #include "probe.h"
+#include <sys/vfs.h>
 
 static int fd, ro, wo, dir, pipes[2];
 
@@ -170,8 +171,10 @@ static void anonymous(void)
     SHOW(map(NULL, PAGE, PROT_READ, MAP_PRIVATE, open("/dev/null", O_RDWR), 0));
     char *w = mmap(NULL, PAGE, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     probe("write only", w);
-    char *x = mmap(NULL, PAGE, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    probe("exec only", x);
+    char *x = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *x = (char)0xc3; /* ret */
+    SHOW(mprotect(x, PAGE, PROT_EXEC)); /* whether it can be read then depends on the processor's protection keys */
+    ((void (*)(void))x)();
     char *n = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     probe("none", n + 5);
     probe("null", NULL);
@@ -181,6 +184,25 @@ static void anonymous(void)
     big[0] = big[1L << 35] = big[(1L << 36) - 1] = 1;
     NOTE("%d", big[0] + big[1L << 35] + big[(1L << 36) - 1] + big[1L << 30]);
     SHOW(munmap(big, 1L << 36));
+}
+
+/* What is stored behind the end of a file, in its last page, goes when the page is written back. */
+static void behind_the_end(void)
+{
+    struct statfs fs;
+    int partial = open("partial", O_RDWR | O_CREAT, 0644);
+    fstatfs(partial, &fs);
+    if (fs.f_type == 0x01021994) /* on a tmpfs nothing is written back */
+        return;
+    ftruncate(partial, PAGE + 100);
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, partial, 0);
+    memset(p, 'x', 2 * PAGE);
+    NOTE("%c %c", p[PAGE + 99], p[PAGE + 100]);
+    SHOW(msync(p, 2 * PAGE, MS_SYNC));
+    NOTE("%c %c %d %d", p[PAGE - 1], p[PAGE + 99], p[PAGE + 100], p[2 * PAGE - 1]);
+    munmap(p, 2 * PAGE);
+    p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, partial, 0);
+    NOTE("%c %d", p[PAGE + 99], p[PAGE + 100]);
 }
 
 int main(void)
@@ -194,5 +216,6 @@ int main(void)
     placement();
     contents();
     anonymous();
+    behind_the_end();
     return 0;
 }
