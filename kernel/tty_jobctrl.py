@@ -81,7 +81,7 @@ class TtyJobs:
         return self.kernel.current.signals.shared.tty
 
     def privileged(self) -> bool:
-        return bool(self.kernel.current.cred.cap_effective >> CAP_SYS_ADMIN & 1)
+        return self.kernel.current.cred.capable(CAP_SYS_ADMIN)
 
     def own(self, file: File, tty: Tty) -> None:
         file.owner = FileOwner(self.kernel)

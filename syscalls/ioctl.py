@@ -6,6 +6,7 @@ import errno
 import stat as stat_bits
 from typing import TYPE_CHECKING
 
+from kernel.cred import CAP_SYS_TTY_CONFIG
 from syscalls.abi import Ptr, Result, UInt
 from vfs.file import O_ASYNC, O_NONBLOCK, SEEK_CUR
 
@@ -48,6 +49,16 @@ def sys_ioctl(t: Task, fd: UInt, request: UInt, arg: Ptr) -> Result:
         return 0
     result: Result = file.ioctl(t, request, arg)
     return result
+
+
+def sys_vhangup(t: Task) -> Result:
+    """vhangup(2)."""
+    if not t.cred.capable(CAP_SYS_TTY_CONFIG):
+        return -errno.EPERM
+    tty = t.signals.shared.tty
+    if tty is not None:
+        tty.hang_up()
+    return 0
 
 
 def set_flag(t: Task, file: File, flag: int, arg: int) -> int:

@@ -108,7 +108,10 @@ TABLE: Final[tuple[Family, ...]] = (
     Family(
         "Devices",
         "ioctl",
-        (Call("ioctl", PARTIAL("no requests of file systems and devices other than terminals"), SYS),),
+        (
+            Call("ioctl", PARTIAL("no requests of file systems and devices other than terminals"), SYS),
+            Call("vhangup", PARTIAL("EPERM for the terminal lxrun was started on")),
+        ),
     ),
     Family(
         "Waiting for descriptors",
@@ -635,7 +638,6 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("reboot", NO_CAPABILITY),
             Call("swapon", NO_CAPABILITY),
             Call("swapoff", NO_CAPABILITY),
-            Call("vhangup", NO_CAPABILITY),
             Call("iopl", NO_CAPABILITY),
             Call("ioperm", NO_CAPABILITY),
             Call("init_module", NO_CAPABILITY),

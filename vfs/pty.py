@@ -153,13 +153,11 @@ class PtyEnd(Tty):
     def room(self) -> int:
         raise NotImplementedError
 
-    def type_in(self, data: bytes) -> None:
+    def fake_input(self, data: bytes) -> None:
+        """TIOCSTI: as if it came from the other end, if there is room for it."""
         raise NotImplementedError
 
     def flush(self, which: int) -> None:
-        raise NotImplementedError
-
-    def hang_up(self) -> None:
         raise NotImplementedError
 
     def closed(self) -> None:
@@ -301,10 +299,14 @@ class PtyMaster(PtyEnd):
         return min(len(data), room)
 
     def send_out(self, data: bytes) -> None:
-        self.slave.type_in(data)
+        self.slave.fake_input(data)
+
+    def fake_input(self, data: bytes) -> None:
+        if len(self.queue) < OUTPUT_LIMIT:
+            self.type_in(data)
 
     def type_in(self, data: bytes) -> None:
-        """TIOCSTI, or output of the slave."""
+        """Output of the slave."""
         self.queue += data
         self.input_ready()
 
@@ -469,7 +471,11 @@ class PtySlave(PtyEnd):
             self.pair.master.type_in(data)
 
     def send_out(self, data: bytes) -> None:
-        self.put(data)
+        self.pair.master.fake_input(data)
+
+    def fake_input(self, data: bytes) -> None:
+        if len(self.typed) < INPUT_LIMIT:
+            self.type_in(data)
 
     def signal(self, signo: int) -> None:
         self.jobs.signal(self.pgrp, signo)

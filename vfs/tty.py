@@ -89,6 +89,10 @@ class Tty:
         self.session = 0
         self.pgrp = 0
 
+    def hang_up(self) -> None:
+        """vhangup(2).  Raises OSError(EPERM) for the user's own terminal."""
+        raise OSError(errno.EPERM, "the terminal stays with the user")
+
 
 class JobControl(Protocol):
     """Sessions and process groups, as a terminal sees them; the caller is the task that has the CPU."""
@@ -260,7 +264,7 @@ class TtyFile(File):
         elif request == TIOCSTI:
             if not tty.jobs.privileged():  # dev.tty.legacy_tiocsti = 0
                 raise OSError(errno.EIO, "input cannot be faked")
-            tty.type_in(bytes(task.mm.read(arg, 1)))
+            tty.fake_input(bytes(task.mm.read(arg, 1)))
         elif request == TIOCSETD:
             tty.jobs.check(tty, SIGTTOU)
             if task.mm.u32(arg):

@@ -468,6 +468,21 @@ static void leader_ends(void)
     _exit(3);
 }
 
+static void vhangs_up(void)
+{
+    ioctl(s, TIOCSCTTY, 0);
+    catch(SIGHUP, 0), catch(SIGCONT, 0);
+    say("vhangup %s\n", result(vhangup()));
+    say_caught("signals");
+    say_stat("after it");
+    char c[10];
+    say("read %s", result(read(s, c, 10)));
+    say(" write %s\n", result(write(s, c, 10)));
+    say("again %s\n", result(vhangup()));
+    say("open again %d\n", open_slave(m, O_RDWR) >= 0);
+    say_stat("open again");
+}
+
 int main(void)
 {
     scene("acquiring a terminal", acquiring);
@@ -475,6 +490,7 @@ int main(void)
     scene("orphaned", orphaned);
     scene("stopped orphans", stopped_orphans);
     scene("keys that signal", keys);
+    scene("vhangup", vhangs_up);
     pipe(leader_gate);
     scene("the leader ends", leader_ends);
 
