@@ -353,7 +353,8 @@ class NTty:
             self.device.start()
         if modes.c_lflag & ECHO:
             self._echo_text(bytes((c,)))
-        self.process_echoes()
+        else:
+            self.process_echoes()
 
     def _erase(self, c: int) -> None:
         """eraser: VERASE, VWERASE or VKILL."""
@@ -476,17 +477,31 @@ class NTty:
         echoes = self.echoes
         while echoes and self.device.room() > 0:
             out = bytearray()
-            cooked = self.termios.c_oflag & OPOST
             while echoes and len(out) < N_TTY_BUF_SIZE:
                 item = echoes.popleft()
                 if isinstance(item, bytes):
                     self.pending_echo -= len(item)
-                    out += self.post(item) if cooked else item
+                    out += self._post_echo(item)
                 else:
                     self.pending_echo -= 2
                     out += item(self)
             if out:
                 self.device.put(bytes(out))
+
+    def _post_echo(self, text: bytes) -> bytes:
+        """`post`, which echoes of \\377 go past: they always count as one column, and have no capital."""
+        oflag = self.termios.c_oflag
+        if not oflag & OPOST:
+            self.column += text.count(MARK)
+            return text
+        if not oflag & OLCUC or MARK not in text:
+            return self.post(text)
+        parts = text.split(b"\377")
+        out = bytearray(self.post(parts[0]))
+        for part in parts[1:]:
+            self.column += 1
+            out += b"\377" + self.post(part)
+        return bytes(out)
 
     # Output
 

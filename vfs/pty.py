@@ -245,13 +245,15 @@ class PtyEnd(Tty):
 
 
 class PtyMaster(PtyEnd):
-    """The master: a queue of what was written to the slave."""
+    """The master: a queue of what was written to the slave.  Its first `settled` bytes are out of reach for a flush of
+    the slave's output."""
 
-    __slots__ = ("packet", "queue")
+    __slots__ = ("packet", "queue", "settled")
 
     def __init__(self, pair: Pty, rdev: int) -> None:
         super().__init__(pair, rdev)
         self.queue = bytearray()
+        self.settled = N_TTY_BUF_SIZE - 1
         self.packet = False
 
     @property
@@ -485,10 +487,13 @@ class PtySlave(PtyEnd):
         self._push()
 
     def _push(self) -> None:
-        """flush_to_ldisc."""
+        """flush_to_ldisc.  A key that flushes output flushes the echoes of what came with it, and no more."""
         typed = self.typed
         if typed:
+            master = self.pair.master
+            master.settled = min(len(master.queue), N_TTY_BUF_SIZE - 1)
             del typed[: self.ldisc.receive(bytes(typed))]
+            master.settled = N_TTY_BUF_SIZE - 1
 
     def flush(self, which: int) -> None:
         if which not in (TCIFLUSH, TCOFLUSH, TCIOFLUSH):
@@ -502,7 +507,7 @@ class PtySlave(PtyEnd):
 
     def flush_output(self) -> None:
         """pty_flush_buffer: what has reached the master's own buffer stays."""
-        del self.pair.master.queue[N_TTY_BUF_SIZE - 1 :]
+        del self.pair.master.queue[self.pair.master.settled :]
         if self.pair.master.packet:
             self.pktstatus |= TIOCPKT_FLUSHWRITE
             self.link.read_wait.wake()

@@ -106,13 +106,13 @@ UNUSED static void show_read(const char *name, int fd, long size)
    until there is nothing more: then everything has arrived. */
 UNUSED static void type_bytes(int master, int slave, const char *what, const char *text, long size)
 {
-    static char echo[16384], data[16][8192];
-    long got[16], reads = 0;
+    static char echo[16384], data[64][8192];
+    long got[64], reads = 0;
     if (write(master, text, size) != size)
         die("typing");
     int flags = fcntl(slave, F_GETFL);
     no_wait(slave, 1);
-    while (reads < 15 && (got[reads] = read(slave, data[reads], sizeof *data)) >= 0)
+    while (reads < 64 && (got[reads] = read(slave, data[reads], sizeof *data)) >= 0)
         reads++;
     int last = errno;
     fcntl(slave, F_SETFL, flags);
