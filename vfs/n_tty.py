@@ -438,7 +438,7 @@ class NTty:
         self.canon_head = self.tail
         self.buffer.clear()
         self.marks.clear()
-        self.erasing = self.literal_next = False
+        self.erasing = False
         self.device.input_flushed()
 
     # Echoes wait while output is stopped or there is no room for them.

@@ -1,8 +1,8 @@
 // Random keys, typed at terminals with random modes, and random output between them.
 // run: 1
 // run: 2
-// run: 3
-// run: 4
+// run: 5
+// run: 11
 #include "random.h"
 #include "pty.h"
 
