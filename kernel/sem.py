@@ -52,7 +52,7 @@ class SemOp:
         self.pid = pid
         self.sops = sops
         self.undo = undo
-        self.alters = any(sop.op for sop in sops)
+        self.alters = bool(sops[0].op) if len(sops) == 1 else any(sop.op for sop in sops)
         self.blocking: SemBuf | None = None
         self.status: int | None = None
         self.wait = WaitQueue()
@@ -105,6 +105,13 @@ class SemArray(IpcObject):
     def perform(self, op: SemOp) -> int:
         """perform_atomic_semop: 0 if all of it was done, 1 if it has to wait, else nothing was and it is -errno."""
         values = self.values
+        if op.undo is None and len(op.sops) == 1:  # the usual case
+            number, change, _ = op.sops[0]
+            value = values[number]
+            if value + change >= 0 and value + change <= SEMVMX and (change or not value):
+                values[number] = value + change
+                self.pids[number] = op.pid
+                return 0
         before: dict[int, int] = {}
         undo = op.undo
         adjusted: dict[int, int] = {}
@@ -184,6 +191,10 @@ class SemArray(IpcObject):
     def update(self, sops: list[SemBuf] | None, did: bool) -> None:
         """do_smart_update: values have changed, by `sops` or (None) any of them; perform what is possible now.
         `did`: this counts as an operation."""
+        if not (self.alter or self.zero or self.all_alter or self.all_zero):  # nobody waits
+            if did:
+                self.otime = self.now()
+            return
         did = self._wake_zero(sops) or did
         if self.all_alter:
             did = self._update_queue(-1) or did
@@ -338,9 +349,13 @@ class SemArrays(IpcIds[SemArray]):
     def semop(self, task: Task, id: int, sops: list[SemBuf]) -> tuple[SemArray, SemOp] | None:
         """semop(2): None if it is done, else what waits.  Raises OSError EINVAL, EFBIG, EACCES, EAGAIN, ERANGE,
         ENOMEM."""
-        undo = self._undo(task, id) if any(sop.flags & SEM_UNDO for sop in sops) else None
+        flags = highest = 0
+        for sop in sops:
+            flags |= sop.flags
+            highest = max(highest, sop.number)
+        undo = self._undo(task, id) if flags & SEM_UNDO else None
         found = self.find(id)
-        if max(sop.number for sop in sops) >= found.count:
+        if highest >= found.count:
             raise OSError(errno.EFBIG, "no such semaphore")
         op = SemOp(task.tgid, sops, undo)
         found.check(task, S_IWUGO if op.alters else S_IRUGO)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from harness import Pair, require, run
@@ -93,3 +95,52 @@ def test_what_guests_make_the_kernel_keep_is_bounded(tmp_path: Path) -> None:
     done = run(argv, tmp_path / "work", under_lxrun=True, options=("--memory", "64M"))
     lines = [f"{what}: Cannot allocate memory, soon\n" for what in ("messages", "semaphores", "memory")]
     assert done.stdout.decode() == "".join(lines), done.stderr
+
+
+# Not natively: the limits are the whole host's.
+LIMITS = r"""
+exec 2>&1
+cd /proc/sys
+echo 100 > kernel/shmmax || exit
+cat kernel/shmmax
+ipcmk -M 200
+ipcmk -M 100 | sed 's/[0-9]*$/ID/'
+echo 10 20 30 2 > kernel/sem
+cat kernel/sem
+ipcmk -S 11
+ipcmk -S 10 | sed 's/[0-9]*$/ID/'
+ipcmk -S 10 | sed 's/[0-9]*$/ID/'
+ipcmk -S 1
+echo 70000 > kernel/shm_next_id
+ipcmk -M 1
+for bad in nonsense -1 99999999; do echo $bad > kernel/shmmni; done
+echo 5 > fs/mqueue/msg_max
+cat fs/mqueue/msg_max fs/aio-max-nr fs/aio-nr
+"""
+LIMITED = """\
+100
+ipcmk: create share memory failed: Invalid argument
+Shared memory id: ID
+10	20	30	2
+ipcmk: create semaphore failed: Invalid argument
+Semaphore id: ID
+Semaphore id: ID
+ipcmk: create semaphore failed: No space left on device
+Shared memory id: 70000
+echo: write error
+echo: write error
+echo: write error
+5
+65536
+0
+"""
+
+
+def test_root_sets_limits(tmp_path: Path) -> None:
+    require("util-linux", "ipcmk")
+    done = run(["/bin/bash", "-c", LIMITS], tmp_path / "work", under_lxrun=True)
+    text = re.sub(r".*(echo: write error).*", r"\1", done.stdout.decode())
+    if os.getuid():
+        assert "Permission denied" in text
+    else:
+        assert text == LIMITED
