@@ -35,19 +35,25 @@ class Match:
         self.opcode = opcode
         self.file = file
 
+    @property
+    def by_user_data(self) -> bool:
+        flags = self.flags
+        if flags & IORING_ASYNC_CANCEL_ANY:
+            return False
+        return bool(flags & IORING_ASYNC_CANCEL_USERDATA) or not flags & (
+            IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP
+        )
+
     def __call__(self, request: Request) -> bool:
         """io_cancel_req_match."""
         flags = self.flags
         if flags & IORING_ASYNC_CANCEL_ANY:
             return True
-        by_user_data = bool(flags & IORING_ASYNC_CANCEL_USERDATA)
-        if not flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP):
-            by_user_data = True
         if flags & IORING_ASYNC_CANCEL_FD and request.file is not self.file:
             return False
         if flags & IORING_ASYNC_CANCEL_OP and request.opcode != self.opcode:
             return False
-        return not by_user_data or request.user_data == self.user_data
+        return not self.by_user_data or request.user_data == self.user_data
 
 
 def cancel(ring: IoRing, match: Match, but: Request | None = None) -> int:
@@ -56,7 +62,7 @@ def cancel(ring: IoRing, match: Match, but: Request | None = None) -> int:
     every = match.flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)
     count = answer = 0
     busy = False
-    for request in tuple(ring.requests):
+    for request in tuple(ring.named.get(match.user_data, ()) if match.by_user_data else ring.requests):
         if request is but or not match(request):
             continue
         if request.cancel():

@@ -136,7 +136,7 @@ class Request:
         if isinstance(result, int):
             self.complete(result)
         elif not self.done:
-            ring.requests[self] = None
+            ring.enlist(self)
             uring.requests[self] = None
             self.hold()
             if result is not None:
@@ -335,7 +335,7 @@ class Request:
 
     def _let_go(self) -> None:
         if self in self.ring.requests:
-            del self.ring.requests[self]
+            self.ring.delist(self)
             uring = self.task.io_uring
             if uring is not None:
                 uring.requests.pop(self, None)

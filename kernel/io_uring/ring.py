@@ -149,6 +149,7 @@ class IoRing(File):
         self.disabled = False
         self.sqpoll: SqPoll | None = None
         self.requests: dict[Request, None] = {}
+        self.named: dict[int, dict[Request, None]] = {}  # the same by their user data
         self.inflight = 0
         self.linked: Request | None = None  # the chain that is being put together
         self.linked_tail: Request | None = None
@@ -181,6 +182,34 @@ class IoRing(File):
         self.next_restrictions: Restrictions | None = None  # until the ring is enabled
         self.iowq_workers = [min(sq_entries, 4), task.rlimits[RLIMIT_NPROC][0] & 0x7FFF_FFFF]
         self.clock = 1  # CLOCK_MONOTONIC
+
+    # Requests
+
+    def enlist(self, request: Request) -> None:
+        """A request is under way."""
+        self.requests[request] = None
+        named = self.named.get(request.user_data)
+        if named is None:
+            self.named[request.user_data] = {request: None}
+        else:
+            named[request] = None
+
+    def delist(self, request: Request) -> None:
+        """It is no longer."""
+        del self.requests[request]
+        named = self.named[request.user_data]
+        del named[request]
+        if not named:
+            del self.named[request.user_data]
+
+    def rename(self, request: Request, user_data: int) -> None:
+        """A request gets other user data."""
+        listed = request in self.requests
+        if listed:
+            self.delist(request)
+        request.user_data = user_data
+        if listed:
+            self.enlist(request)
 
     # Memory
 
@@ -423,6 +452,7 @@ class IoRing(File):
         for request in tuple(self.requests):
             request.abandon()
         self.requests.clear()
+        self.named.clear()
         self.deferred.clear()
         self.works.clear()
         self.sequenced.clear()

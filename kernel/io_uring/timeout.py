@@ -136,7 +136,7 @@ def start_linked(request: Request) -> None:
     assert timeout is not None
     request.linked_timeout = timeout
     timeout.timeout.target = request
-    timeout.ring.requests[timeout] = None
+    timeout.ring.enlist(timeout)
     timeout.task.io_uring.requests[timeout] = None  # type: ignore[union-attr]
     timeout.timeout.start(timeout)
 

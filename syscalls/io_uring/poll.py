@@ -111,8 +111,8 @@ def prep_poll_remove(request: Request) -> Issue:
 def remove(request: Request) -> int:
     """io_poll_remove: end a poll, or change what it waits for."""
     sqe = request.sqe
-    for found in request.ring.requests:
-        if found.opcode == IORING_OP_POLL_ADD and found.user_data == sqe.addr and found.waiting is not None:
+    for found in request.ring.named.get(sqe.addr, ()):
+        if found.opcode == IORING_OP_POLL_ADD and found.waiting is not None:
             break
     else:
         raise OSError(errno.ENOENT, "no such poll")
@@ -122,7 +122,7 @@ def remove(request: Request) -> int:
     if sqe.len & IORING_POLL_UPDATE_EVENTS:
         found.poll_mask = sqe.op_flags & EVENTS | ALWAYS
     if sqe.len & IORING_POLL_UPDATE_USER_DATA:
-        found.user_data = sqe.off
+        request.ring.rename(found, sqe.off)
     if found.sqe.len & IORING_POLL_ADD_MULTI:
         start_multishot(found)
         return 0

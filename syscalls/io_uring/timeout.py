@@ -87,8 +87,8 @@ def prep_timeout_remove(request: Request) -> Issue:
 
 def find(request: Request, user_data: int, opcode: int) -> Request:
     """Raises OSError(ENOENT, EALREADY)."""
-    for other in request.ring.requests:
-        if other.opcode == opcode and other.user_data == user_data:
+    for other in request.ring.named.get(user_data, ()):
+        if other.opcode == opcode:
             if not other.timeout.armed:
                 raise OSError(errno.EALREADY, "it is expiring")
             return other

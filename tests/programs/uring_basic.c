@@ -17,8 +17,40 @@ static void setup(unsigned entries, unsigned flags, unsigned cq)
     close(fd);
 }
 
+// Rings of other forms, one in the program's own memory among them
+static void forms(void)
+{
+    static const unsigned flags[] = {
+        IORING_SETUP_SQE128, IORING_SETUP_CQE32, IORING_SETUP_SQE128 | IORING_SETUP_CQE32, IORING_SETUP_NO_SQARRAY,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    };
+    struct ring r;
+    for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
+        ring_new(&r, 2, flags[i]);
+        for (int round = 0; round < 3; round++) {
+            for (int k = 0; k < 2; k++)
+                ring_sqe(&r, k ? IORING_OP_NOP : IORING_OP_READ, -1, 10 * round + k);
+            ring_submit(&r, 2), r.tail = RING_WORD(&r, r.p.sq_off.tail) = RING_WORD(&r, r.p.sq_off.head);
+        }
+        ring_show(&r, "another form");
+        ring_close(&r);
+    }
+    struct io_uring_params p = {.flags = 1u << 14};
+    p.sq_off.resv2 = (unsigned long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    p.cq_off.resv2 = (unsigned long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    r.rings = (char *)p.cq_off.resv2, r.sqes = (void *)p.sq_off.resv2, r.tail = 0;
+    r.fd = SHOW(uring_setup(4, &p)) < 0 ? -1 : 3, r.p = p;
+    for (int k = 0; k < 6; k++)
+        ring_sqe(&r, IORING_OP_NOP, -1, k), ring_submit(&r, 1);
+    ring_show(&r, "in the program's memory");
+    close(r.fd);
+    p.sq_off.resv2++;
+    SHOW(uring_setup(4, &p));
+}
+
 int main(void)
 {
+    forms();
     static const unsigned flags[] = {
         0, IORING_SETUP_CQSIZE, IORING_SETUP_CLAMP, IORING_SETUP_SQ_AFF, IORING_SETUP_R_DISABLED,
         IORING_SETUP_SUBMIT_ALL, IORING_SETUP_COOP_TASKRUN, IORING_SETUP_TASKRUN_FLAG,
