@@ -153,6 +153,7 @@ def task_workloads(work: Path) -> list[Workload]:
         per_task("thread", "thread: create and join", 4_000, 200),
         per_task("pingpong", "pipe ping-pong of two processes", 10_000, 60),
         per_task("keystroke", "keystroke and its echo, pty", 5_000, 1000),
+        per_task("unixpong", "Unix-socket ping-pong of two processes", 10_000, 70),
         per_task("mutex", "mutex, uncontended", 3_000_000, 1),
         per_task("handover", "condition variable hand-over", 10_000, 40, each=2),
         per_task("signal", "signal to itself and back", 20_000, 40),

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from ctypes import byref, c_bool, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from importlib.util import find_spec
 from struct import Struct
+from time import monotonic_ns
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ _CTL_TB_REMOVE = _control(9, 2)
 _CTL_TLB_FLUSH = _control(11, 0)
 _CTL_TLB_TYPE = _control(12, 1)
 
+_SHRINK_WINDOW = 100_000_000  # ns after which the library makes a TLB smaller that was used little
 _FIRST_GROWTH = 300  # TLB fills before the first flush that lets it grow
 _INVALIDATION_WINDOW = 1 << 56  # beyond any guest address: identity window used to name frames to the library
 _SCRATCH = 0x10000  # where `execute` puts its instructions
@@ -169,6 +171,9 @@ class UnicornCpu:
         self._exception_words: list[int] = []
         self._port_registers: dict[str, int] | None = None
         self._flush_at = self._grow_at = _FIRST_GROWTH  # fills since the last flush, and in all, before the next
+        self._flushed = 0  # fills before the last flush
+        self._most = 0  # fills between two flushes, the most in this window
+        self._window = 0  # when it began
         self._grow = False
         self._supervisor: Supervisor | None = None
         self._keep: list[object] = [slots]  # what C holds pointers to
@@ -474,12 +479,24 @@ class UnicornCpu:
 
     def set_page_table(self, pages: PageTable) -> None:
         self._pages = pages
-        self._flush_at = _FIRST_GROWTH
         self.flush()
 
     def flush(self) -> None:
+        """Forget all translations.  The TLB keeps its size, so the next process finds it as the last one left it,
+        until little of it has been used for a while: then the library makes it smaller."""
         self.flushes += 1
-        self._grow_at = self.fills + self._flush_at
+        fills = self.fills
+        used = fills - self._flushed
+        self._flushed = fills
+        if used > self._most:
+            self._most = used
+        now = monotonic_ns()
+        if now > self._window + _SHRINK_WINDOW:
+            while self._flush_at > _FIRST_GROWTH and self._most * 3 < self._flush_at:
+                self._flush_at >>= 1
+            self._window = now
+            self._most = used
+        self._grow_at = fills + self._flush_at
         self._ctl(self._handle, _CTL_TLB_FLUSH)
 
     def code_written(self, paddr: int, size: int) -> None:

@@ -313,8 +313,36 @@ async def receive_on(
         return finish(message)
 
 
+async def bytes_on(t: Task, file: File, sock: Sock, again: Buffer) -> int:
+    """Wait for the bytes of a stream that is read in the usual way."""
+    file.refs += 1
+    try:
+        while True:
+            await t.wait(sock.readable)
+            try:
+                return sock.read(again(0))
+            except BlockingIOError:
+                pass
+    finally:
+        file.put()
+
+
+def usual(sock: Sock) -> bool:
+    """Whether a read waits until there is anything, however long that takes."""
+    return sock.type == SOCK_STREAM and sock.lowat == 1 and sock.rcvtimeo is None
+
+
+async def stream_read_on(t: Task, file: File, sock: Sock, again: Buffer) -> int:
+    done = await bytes_on(t, file, sock, again)
+    t.read_calls += 1
+    t.read_bytes += done
+    return done
+
+
 def read_on(t: Task, file: File, again: Buffer) -> Result:
     """read(2) of a socket that has to wait."""
+    if file.sock is not None and usual(file.sock):
+        return stream_read_on(t, file, file.sock, again)
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)
@@ -335,7 +363,10 @@ def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Pt
         try:
             return file.sock.read(spans)
         except BlockingIOError:
-            pass
+            if usual(file.sock):
+                if flags or file.flags & O_NONBLOCK:
+                    return -errno.EAGAIN
+                return bytes_on(t, file, file.sock, lambda done: t.mm.buffer(buf, count, WRITE))
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)

@@ -107,6 +107,8 @@ class UnixStream(UnixConnected):
 
     def read(self, spans: Spans) -> int:
         queue = self.queue
+        if not queue and self.state == ESTABLISHED and spans and not (self.error or self.shutdown):
+            raise BlockingIOError(errno.EAGAIN, "nothing to read")
         if queue and len(spans) == 1 and self.lowat == 1 and self.peek_off < 0 and self.oob is None:
             first = queue[0]
             if first.passed is None and not first.consumed and not self.passcred and type(spans) is not ShortSpans:

@@ -1,10 +1,10 @@
 /* tasks KIND N: N times what processes and threads do.
 
    fork: fork and wait with 256 MB of dirty memory; thread: create and join; pingpong: a byte to another
-   process and back through two pipes; keystroke: a byte typed at a pseudo-terminal, echoed by the process that
-   reads there; mutex: lock and unlock; handover: a condition variable between two
-   threads, there and back; signal: to oneself, and back from the handler; sleepers: N processes that
-   sleep until the whole process group gets SIGTERM, after a second. */
+   process and back through two pipes; unixpong: through a pair of sockets; keystroke: a byte typed at a
+   pseudo-terminal, echoed by the process that reads there; mutex: lock and unlock; handover: a condition
+   variable between two threads, there and back; signal: to oneself, and back from the handler; sleepers:
+   N processes that sleep until the whole process group gets SIGTERM, after a second. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -60,14 +61,16 @@ static int forks(void)
     return 0;
 }
 
-static int pingpong(void)
+static int pingpong(int sockets)
 {
-    int there[2], back[2];
+    int there[2], back[2], pair[2];
     char byte = 'x';
-    if (pipe(there) < 0 || pipe(back) < 0)
+    if (pipe(there) < 0 || pipe(back) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
         return 1;
     pid_t pid = fork();
     int in = pid ? back[0] : there[0], out = pid ? there[1] : back[1];
+    if (sockets)
+        in = out = pair[!pid];
     for (long i = 0; i < n; i++)
         if ((pid && write(out, &byte, 1) != 1) || read(in, &byte, 1) != 1 || (!pid && write(out, &byte, 1) != 1))
             return 1;
@@ -120,8 +123,8 @@ int main(int argc, char **argv)
     n = atol(argv[2]);
     if (!strcmp(kind, "fork"))
         return forks();
-    if (!strcmp(kind, "pingpong"))
-        return pingpong();
+    if (!strcmp(kind, "pingpong") || !strcmp(kind, "unixpong"))
+        return pingpong(*kind == 'u');
     if (!strcmp(kind, "keystroke"))
         return keystroke();
     if (!strcmp(kind, "sleepers"))
