@@ -33,7 +33,7 @@ CAP_SYS_NICE, CAP_SYS_RESOURCE, CAP_SYS_TIME, CAP_SYS_TTY_CONFIG, CAP_MKNOD, CAP
     23, 24, 25, 26, 27, 32,
 )  # fmt: skip
 CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND = 35, 36
-CAP_LAST_CAP = 40
+CAP_PERFMON, CAP_LAST_CAP = 38, 40
 CAP_ALL = (1 << CAP_LAST_CAP + 1) - 1
 # The capabilities that follow the filesystem uid (CAP_FS_MASK with CAP_LINUX_IMMUTABLE).
 CAP_FS = (
@@ -81,6 +81,10 @@ class Credentials:
 
     def capable(self, cap: int) -> bool:
         return bool(self.cap_effective >> cap & 1)
+
+    def perfmon_capable(self) -> bool:
+        """CAP_PERFMON, which was split off CAP_SYS_ADMIN: for observing every process (mm_access)."""
+        return self.capable(CAP_PERFMON) or self.capable(CAP_SYS_ADMIN)
 
     def in_group(self, gid: int) -> bool:
         """Membership as file permissions see it."""

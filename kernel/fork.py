@@ -125,7 +125,8 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
     )  # fmt: skip
     for name in ("comm", "personality", "no_new_privs", "seccomp", "mce_kill", "io_flusher", "timer_slack_ns",
-                 "thp_disable", "oom_score_adj", "arg_range", "env_range", "auxv", "exe"):  # fmt: skip
+                 "thp_disable", "oom_score_adj", "oom_score_adj_min", "arg_range", "env_range", "auxv",
+                 "exe"):  # fmt: skip
         setattr(child, name, getattr(parent, name))
     child.forked = True
     child.default_timer_slack_ns = parent.timer_slack_ns

@@ -162,7 +162,7 @@ class FdInfo(TextFile):
     __slots__ = ("fd", "task")
 
     def __init__(self, task: Task, fd: int) -> None:
-        super().__init__(partial(fdinfo, task, fd), mode=0o400, owner=partial(task_owner, task))
+        super().__init__(partial(fdinfo, task, fd), mode=0o444, owner=partial(task_owner, task))
         self.task = task
         self.fd = fd
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from emu.engine import PAGE_SHIFT, PAGE_SIZE
 from kernel import procmaps
-from kernel.cred import CAP_SYS_RESOURCE
+from kernel.cred import CAP_SYS_NICE, CAP_SYS_RESOURCE
 from kernel.posix_timers import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID
 from kernel.priority import CPUS
 from kernel.procfd import FdDir, FdInfo, FdLink, MapFilesDir, TaskLink, directory_owner, path_link, task_owner
@@ -358,10 +358,13 @@ def set_oom_score_adj(task: Task, data: bytes) -> None:
     value = _number(data)
     if not -1000 <= value <= 1000:
         raise OSError(errno.EINVAL, "out of range")
-    if value < task.oom_score_adj and not task.kernel.current.cred.capable(CAP_SYS_RESOURCE):
+    privileged = task.kernel.current.cred.capable(CAP_SYS_RESOURCE)
+    if value < task.oom_score_adj_min and not privileged:
         raise OSError(errno.EACCES, "needs CAP_SYS_RESOURCE")
     for thread in threads(task):
         thread.oom_score_adj = value
+        if privileged:
+            thread.oom_score_adj_min = value
 
 
 def timers(task: Task) -> bytes:
@@ -387,10 +390,18 @@ def set_coredump_filter(task: Task, data: bytes) -> None:
 
 
 def timerslack(task: Task) -> bytes:
+    _may_change_slack(task)
     return b"%d\n" % task.timer_slack_ns
 
 
+def _may_change_slack(task: Task) -> None:
+    current = task.kernel.current
+    if task is not current and not current.cred.capable(CAP_SYS_NICE):
+        raise OSError(errno.EPERM, "needs CAP_SYS_NICE")
+
+
 def set_timerslack(task: Task, data: bytes) -> None:
+    _may_change_slack(task)
     task.timer_slack_ns = _number(data) or task.default_timer_slack_ns
 
 
@@ -525,9 +536,11 @@ def _text(
     without_mm: bytes | int | None = None,
     end: int | None = None,
     guarded: bool = False,
+    perfmon: bool = False,
 ) -> Maker:
     """A text file.  `without_mm` is what it holds for a dead task, where that lacks what it is about, or the
-    error of opening it then; `guarded`: only who may look into the task can open it."""
+    error of opening it then; `guarded`: only who may look into the task can open it, or with `perfmon` who may
+    observe every task."""
 
     def make(task: Task) -> PseudoNode:
         def contents() -> bytes:
@@ -538,7 +551,7 @@ def _text(
             return text(task)
 
         def check() -> None:
-            if guarded:
+            if guarded and not (perfmon and task.kernel.current.cred.perfmon_capable()):
                 check_access(task.kernel.current, task, FSCREDS, errno.EACCES)
             if type(without_mm) is int and is_dead(task):
                 raise OSError(without_mm, "the task has ended")
@@ -569,7 +582,7 @@ _COMMON: dict[bytes, Maker] = {
     b"io": _text(io, 0o400),
     b"limits": _text(limits),
     b"loginuid": _text(fixed(b"4294967295")),
-    b"maps": _text(lambda task: procmaps.maps(task.mm), without_mm=b"", guarded=True),
+    b"maps": _text(lambda task: procmaps.maps(task.mm), without_mm=b"", guarded=True, perfmon=True),
     b"mem": lambda task: PidFile(task, 0o600, MemFile, partial(task_owner, task)),
     b"mountinfo": _text(mountinfo, without_mm=errno.EINVAL),
     b"mounts": _text(mounts, without_mm=errno.EINVAL),
@@ -585,8 +598,10 @@ _COMMON: dict[bytes, Maker] = {
     b"schedstat": _text(schedstat),
     b"sessionid": _text(fixed(b"4294967295")),
     b"setgroups": _text(fixed(b"allow\n")),
-    b"smaps": _text(lambda task: procmaps.smaps(task.mm), without_mm=b"", guarded=True),
-    b"smaps_rollup": _text(lambda task: procmaps.smaps_rollup(task.mm), without_mm=errno.ESRCH, guarded=True),
+    b"smaps": _text(lambda task: procmaps.smaps(task.mm), without_mm=b"", guarded=True, perfmon=True),
+    b"smaps_rollup": _text(
+        lambda task: procmaps.smaps_rollup(task.mm), without_mm=errno.ESRCH, guarded=True, perfmon=True
+    ),
     b"stat": _text(stat),
     b"statm": _text(statm, without_mm=b"0 0 0 0 0 0 0\n"),
     b"status": _text(status),
@@ -604,7 +619,7 @@ PROCESS_FILES: dict[bytes, Maker] = dict(
             b"mountstats": _text(mountstats, 0o400, without_mm=errno.EINVAL),
             b"task": TaskDir,
             b"timens_offsets": _text(fixed(b"monotonic           0         0\nboottime            0         0\n")),
-            b"timers": _text(timers),
+            b"timers": _text(timers, guarded=True),
             b"timerslack_ns": _text(timerslack, 0o666, set_timerslack),
         }.items()
     )

@@ -104,6 +104,7 @@ class Task:
     mce_kill: int = 2  # PR_MCE_KILL_DEFAULT
     io_flusher: bool = False
     oom_score_adj: int = 0
+    oom_score_adj_min: int = 0  # what it may be set back to without CAP_SYS_RESOURCE
     # /proc: argv and environ are read from the guest's memory at these ranges
     arg_range: tuple[int, int] = (0, 0)
     env_range: tuple[int, int] = (0, 0)

@@ -119,7 +119,8 @@ def sys_process_madvise(t: Task, fd: Int, vec: Ptr, count: ULong, advice: Int, f
     target = pidfd(t, fd).task()
     if target.mm is not t.mm and advice not in (MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT):
         return -errno.EINVAL
-    check_access(t, target, FSCREDS)
+    if not t.cred.perfmon_capable():
+        check_access(t, target, FSCREDS, errno.EACCES)
     if target.zombie:
         return -errno.ESRCH
     if target.mm is not t.mm and not t.cred.capable(CAP_SYS_NICE):
