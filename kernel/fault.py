@@ -198,7 +198,7 @@ class PageFaults(PageTable):
         assert vma.pages is not None
         start = vma.index(number << PAGE_SHIFT) << PAGE_SHIFT
         unless = EXEC if permission == WRITE else 0
-        for mapping in vma.pages.on_drop:
+        for mapping in vma.pages.on_drop.values():
             if not isinstance(mapping, FileMapping):
                 continue
             mm, other = mapping.mm, mapping.vma

@@ -164,16 +164,12 @@ class AddressSpace(Protection):
         if vma.pages is not None:
             if vma.shared and vma.may & WRITE:
                 vma.pages.writable_maps += 1
-            vma.pages.on_drop.append(FileMapping(self, vma))
+            vma.pages.on_drop[id(vma)] = FileMapping(self, vma)
 
     def _drop_pages(self, vma: Vma) -> None:
         """A VMA that maps a file is gone."""
         if vma.pages is not None:
-            watchers = vma.pages.on_drop
-            for at, watcher in enumerate(watchers):
-                if isinstance(watcher, FileMapping) and watcher.vma is vma:
-                    del watchers[at]
-                    break
+            del vma.pages.on_drop[id(vma)]
             if vma.shared and vma.may & WRITE:
                 vma.pages.writeback()
                 vma.pages.writable_maps -= 1

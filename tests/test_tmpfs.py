@@ -125,7 +125,7 @@ def test_shared_anonymous_pages() -> None:
     pages = ShmemPages(frames)
     pages.resize(3 * PAGE)
     told: list[tuple[int, int]] = []
-    pages.on_drop.append(lambda first, count: told.append((first, count)))
+    pages.on_drop[0] = lambda first, count: told.append((first, count))
     assert pages.frame(1) == pages.frame(1)
     with pytest.raises(OSError, match="beyond"):
         pages.frame(3)

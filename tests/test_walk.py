@@ -429,7 +429,7 @@ def test_pages_follow_writes(top: bytes, portable: bool) -> None:
     file = guest.files.get(guest.open(b"/big", f.O_RDWR))
     pages = file.mapping()
     dropped: list[tuple[int, int]] = []
-    pages.on_drop.append(lambda first, count: dropped.append((first, count)))
+    pages.on_drop[0] = lambda first, count: dropped.append((first, count))
     assert shown(frames, pages.frame(0), 4) == b"0000"
     assert len(pages.pages) == 16  # read ahead
     assert shown(frames, pages.frame(40), 6) == b"tail\0\0"

@@ -74,9 +74,9 @@ class FilePages:
         self.pages: dict[int, int] = {}
         self.dirty: set[int] = set()
         self.writable_maps = 0
-        # Address spaces that map this file, told when pages go away (truncate, hole punch): Linux's
+        # Mappings of this file, by the id() of their VMA, told when pages go away (truncate, hole punch): Linux's
         # unmap_mapping_range.  Called with (first page index, number of pages).
-        self.on_drop: list[Callable[[int, int], None]] = []
+        self.on_drop: dict[int, Callable[[int, int], None]] = {}
 
     def size(self) -> int:
         raise NotImplementedError
@@ -97,7 +97,7 @@ class FilePages:
             if count < len(pages)
             else [i for i in pages if first <= i < first + count]
         )
-        for tell in tuple(self.on_drop):
+        for tell in tuple(self.on_drop.values()):
             tell(first, count)
         for index in gone:
             self.dirty.discard(index)
