@@ -280,7 +280,7 @@ xargs -I {} echo <{}>
 xargs busybox false
 zcat packed.gz
 ash -c 'busybox setsid busybox sh -c "echo hi; exit 3"; echo $?'
-ash -c 'for i in 1 2 3; do (sleep 0.0$i; echo $i) & done; wait; echo $?'
+ash -c 'for i in 1 2 3; do (sleep 0.$i; echo $i) & done; wait; echo $?'
 ash -c 'mkfifo q; cat q & echo through > q; wait; cat text | grep -c e | tee n; x=$(wc -l < text); echo $x'
 ash -c 'sleep 30 & busybox ps -o pid,ppid,comm | grep -c sleep > /dev/null; busybox pidof sleep > /dev/null && busybox kill %1; wait; echo $?'
 find tree -type f -exec busybox wc -c {} ;
