@@ -49,6 +49,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the host has no Unix
 @example([("open", b"a", f.O_CREAT), ("stat", b"a/.", True), ("stat", b"a/..", True), ("stat", b"a/", False)])
 @example([("mkdir", b"a"), ("chdir", b"a"), ("rename", b"TOP/a", b"TOP/b", 0), ("getcwd",), ("stat", b"../b", True)])
 @example([("mkdir", b"a"), ("chdir", b"a"), ("rmdir", b"TOP/a"), ("getcwd",), ("open", b"b", f.O_CREAT)])
+@example([("symlink", b"a/" + b"x" * 250, b"a"), ("mkdir", b"a/a"), ("stat", b"a/a", True)])
 @example([("mkdir", b"a"), ("rename", b"a", b"a/b", 0), ("rename", b"a", b".", 0), ("rmdir", b"a/.")])
 def test_calls_match_the_host(portable: bool, sequence: list[tuple[Any, ...]]) -> None:
     with scratch() as top:

@@ -19,6 +19,7 @@ from vfs.node import Path
 if TYPE_CHECKING:
     from vfs.mount import MountTable
 
+PATH_MAX = 4096
 MAX_LINKS = 40
 NAME_MAX = 255
 X_OK = 1
@@ -122,7 +123,7 @@ class Nameidata:
             current = self.begin(current, link)
             parts.reverse()
             path = b"/".join([link, *parts]) + (b"/" if must_dir else b"")
-            if plain:
+            if plain and len(path) < PATH_MAX:  # what links have made longer no host takes at once
                 found = self.mounts.locate(self.root, current, path)
                 if found is not None:
                     mount, node, rel, text = found
