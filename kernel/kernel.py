@@ -120,6 +120,7 @@ class Kernel:
         self.timers.armed = self._deadline_changed
         self.watch_late = False  # the watcher has not been told yet
         self.futexes = FutexTable()
+        self.uring_kept = 0  # requests, completions and buffers that all rings of io_uring(7) keep
         self.kcmp_cookie = int.from_bytes(self.entropy.bytes(8), "little")
         self.uts = Uts(arch.MACHINE.encode())
         self.tasks: dict[int, Task] = {}
@@ -338,6 +339,11 @@ class Kernel:
     def max_user_watches(self) -> int:
         """fs.epoll.max_user_watches: as on Linux the items of one user take 4 % of memory at most."""
         return self.memory_limit // 25 // EPOLL_ITEM_COST
+
+    @property
+    def max_uring_kept(self) -> int:
+        """How many there may be: an eighth of memory, at a kilobyte each.  Linux charges them to the memory cgroup."""
+        return self.memory_limit >> 13
 
     def epoll_user(self, uid: int) -> EpollUser:
         from vfs.epoll import EpollUser

@@ -89,6 +89,7 @@ class BufferGroup:
         """The next buffer is used, for so many bytes: what a completion's flags say about it."""
         if not self.is_ring:
             buffer = self.buffers.popleft()
+            self.mm.kernel.uring_kept -= 1
             return IORING_CQE_F_BUFFER | buffer.id << IORING_CQE_BUFFER_SHIFT
         address, size, bid = self._entry(self.head)
         flags = IORING_CQE_F_BUFFER | bid << IORING_CQE_BUFFER_SHIFT

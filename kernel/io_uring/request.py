@@ -371,6 +371,7 @@ class Request:
             ring.post(self.user_data, result, self.cqe_flags, *self.extra)
         self._let_go()
         ring.inflight -= 1
+        ring.kernel.uring_kept -= 1
         if self.link is not None:
             self._next()
         if ring.deferred:

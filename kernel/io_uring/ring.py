@@ -63,8 +63,6 @@ if TYPE_CHECKING:
 WORD = 0xFFFF_FFFF
 RLIMIT_NPROC = 6
 LATER_NS = 10_000_000  # about as long as Linux's RCU takes
-MAX_OVERFLOW = 1 << 17  # completions kept for a program that does not take them; then they are dropped, and counted
-MAX_REQUESTS = 1 << 17  # in flight; Linux's limit is memory
 
 Entry = tuple[int, int, int, int, int]
 """A completion: user data, result, flags, and two words more in rings that have them."""
@@ -316,9 +314,10 @@ class IoRing(File):
 
     def _keep(self, entry: Entry) -> None:
         """io_cqring_event_overflow."""
-        if len(self.overflow) >= MAX_OVERFLOW:
+        if self.kernel.uring_kept >= self.kernel.max_uring_kept:
             self.put_word(CQ_OVERFLOW, self.word(CQ_OVERFLOW) + 1)
             return
+        self.kernel.uring_kept += 1
         self.overflow.append(entry)
         self._kept = True
         self.set_sq_flag(IORING_SQ_CQ_OVERFLOW, True)
@@ -329,6 +328,7 @@ class IoRing(File):
         moved = False
         while kept and self.cq_tail - self.words[self.cq_head_at] & WORD < self.cq_entries:
             self.post(*kept.popleft())
+            self.kernel.uring_kept -= 1
             moved = True
         self.overflow = kept
         if not kept:
@@ -460,6 +460,8 @@ class IoRing(File):
             self.fixed.release()
             self.fixed = None
         self.buffers = None
+        self.kernel.uring_kept -= self.inflight + len(self.overflow)
+        self.kernel.uring_kept -= sum(len(group.buffers) for group in self.groups.values())
         self.groups = {}
         if self.eventfd is not None:
             self.eventfd.put()

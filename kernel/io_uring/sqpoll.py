@@ -81,7 +81,7 @@ class SqPoll:
         if self.dead:
             return
         self.look()
-        if not self.queued and not ring.inflight and ring.kernel.clock.monotonic_ns() >= self.awake_until:
+        if not self.queued and ring.kernel.clock.monotonic_ns() >= self.awake_until:
             ring.set_sq_flag(IORING_SQ_NEED_WAKEUP, True)
             return
         self._arm()

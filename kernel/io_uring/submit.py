@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel.errnos import linux_errno
 from kernel.io_uring.request import ARM_LTIMEOUT, FAIL, FORCE_ASYNC, Request
-from kernel.io_uring.ring import MAX_REQUESTS, WORD
+from kernel.io_uring.ring import WORD
 from kernel.io_uring.uapi import (
     IORING_OP_LAST,
     IORING_OP_LINK_TIMEOUT,
@@ -37,8 +37,8 @@ def submit(ring: IoRing, task: Task, wanted: int) -> int:
     left = min(words[ring.sq_tail_at] - head & WORD, ring.sq_entries, wanted)
     if not left:
         return 0
-    if ring.inflight + left > MAX_REQUESTS:
-        raise OSError(errno.EAGAIN, "too many requests in flight")
+    if ring.kernel.uring_kept + left > ring.kernel.max_uring_kept:
+        raise OSError(errno.EAGAIN, "no memory for more requests")
     taken = left
     unpack, post = SQE.unpack_from, ring.post
     plain = ring.restrictions is None
@@ -72,6 +72,7 @@ def submit_one(ring: IoRing, task: Task, sqe: Sqe) -> bool:
     """io_submit_sqe; False if it failed before it began."""
     request = Request(ring, task, sqe)
     ring.inflight += 1
+    ring.kernel.uring_kept += 1
     head = ring.linked
     try:
         prepare(request)

@@ -8,8 +8,6 @@ from kernel.io_uring.kbuf import MAX_BIDS_PER_BGID, BufferGroup, Selected
 from kernel.io_uring.request import Issue, Request
 from syscalls.io_uring.sync import unused
 
-MAX_PROVIDED = 1 << 17  # in all groups of a ring; Linux's limit is memory
-
 
 def prep_provide(request: Request) -> Issue:
     sqe, t = request.sqe, request.task
@@ -31,8 +29,10 @@ def provide(request: Request) -> int:
         group = groups[sqe.buf_index] = BufferGroup(request.task.mm)
     if group.is_ring:
         return -errno.EINVAL
-    if sum(len(other.buffers) for other in groups.values()) + sqe.fd > MAX_PROVIDED:
+    kernel = request.task.kernel
+    if kernel.uring_kept + sqe.fd > kernel.max_uring_kept:
         return -errno.ENOMEM
+    kernel.uring_kept += sqe.fd
     for at in range(sqe.fd):
         group.buffers.append(Selected(sqe.addr + at * sqe.len, sqe.len, sqe.off + at))
     return 0
@@ -54,4 +54,5 @@ def remove(request: Request) -> int:
     count = min(request.sqe.fd, len(group.buffers))
     for _ in range(count):
         group.buffers.popleft()
+    request.task.kernel.uring_kept -= count
     return count
