@@ -76,6 +76,13 @@ print(''.join(map(str, digits(4000))))
 """
 
 FORKS = "i=0; while [ $i -lt {count} ]; do {command}; i=$((i+1)); done"
+REDIS = """
+redis-server --port 0 --unixsocket bench.sock --save '' --logfile /dev/null & server=$!
+while [ ! -S bench.sock ]; do sleep 0.02; done
+[ $1 = 0 ] || redis-benchmark -s bench.sock -t get -c 50 -P 16 -n $1 -q >/dev/null
+kill $server
+wait $server
+"""
 SHELL = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo $i"
 
 
@@ -158,6 +165,11 @@ def task_workloads(work: Path) -> list[Workload]:
         per_task("handover", "condition variable hand-over", 10_000, 40, each=2),
         per_task("signal", "signal to itself and back", 20_000, 40),
     ]
+    if shutil.which("redis-benchmark"):
+        sh = ["/bin/sh", "-c", REDIS, "redis"]
+        target = Target("≥ 15,000 requests/s", 15_000, lambda s: 1e6 / s[LXRUN], at_least=True)
+        title = "redis-benchmark GET, 50 clients, pipeline 16"
+        found.append(Workload("redis", title, [*sh, "100000"], (target,), [*sh, "0"], 100_000, runners=(NATIVE, LXRUN)))
     if shutil.which("autoconf"):
         script = "rm -rf built; mkdir built; cd built; {more}exec {shell} ../configure --quiet {options}"
         under = f"export UNDER_QEMU={work}/under-qemu PATH={work}/under-qemu; "
@@ -212,6 +224,7 @@ def workloads(work: Path) -> list[Workload]:
         per_call("time", "`clock_gettime`, vDSO", "time", 3_000_000, 0.5),
         per_call("pipe", "1-byte write and read, pipe", "pipe", 100_000, 12),
         per_call("epoll", "10 of 1,010 counters, epoll", "epoll", 3_000, 250),
+        per_call("busy", "10 of 10 counters, epoll", "busy", 3_000, 250),
         per_call("file", "1-byte write and read, file", "file", 100_000, 12),
         rings("nop", "io_uring: NOP, 64 in a batch", 640_000, Target("≤ 4 µs", 4, lambda s: s[LXRUN])),
         rings("read", "io_uring: 4 KiB of a file, 64 in a batch", 64_000),

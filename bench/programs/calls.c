@@ -1,5 +1,6 @@
-/* calls getpid|time|pipe|file|epoll N: that many getpid calls, clock_gettime calls (in the vDSO), pairs of a 1-byte
-   write and a 1-byte read, or rounds of ten busy counters among a thousand idle ones in one epoll instance. */
+/* calls getpid|time|pipe|file|epoll|busy N: that many getpid calls, clock_gettime calls (in the vDSO), pairs of a
+   1-byte write and a 1-byte read, or rounds of ten busy counters in one epoll instance, among a thousand idle ones
+   or alone. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,18 +30,19 @@ int main(int argc, char **argv)
         while (n--)
             if (write(fds[1], &byte, 1) != 1 || read(fds[0], &byte, 1) != 1)
                 return 1;
-    } else if (!strcmp(argv[1], "epoll")) {
+    } else if (!strcmp(argv[1], "epoll") || !strcmp(argv[1], "busy")) {
         static struct epoll_event ready[64];
+        int apart = *argv[1] == 'e' ? 101 : 1, count = 10 * apart;
         int ep = epoll_create1(0), fds[1010];
         unsigned long long value = 1;
-        for (int i = 0; i < 1010; i++) {
+        for (int i = 0; i < count; i++) {
             struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i] = eventfd(0, EFD_NONBLOCK)};
             if (epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e))
                 return 1;
         }
         while (n--) {
             for (int i = 0; i < 10; i++)
-                if (write(fds[i * 101], &value, 8) != 8)
+                if (write(fds[i * apart], &value, 8) != 8)
                     return 1;
             if (epoll_wait(ep, ready, 64, -1) != 10)
                 return 1;
