@@ -660,8 +660,8 @@ static void raw(void)
     nap(5);
     SHOW(waitpid(tid, &status, WNOHANG));
     SHOW(waitpid(tid, &status, __WCLONE) == tid);
-    tid = clone(thread_body, stack[2], CLONE_VM | SIGUSR1, NULL);
     signal(SIGUSR1, SIG_IGN);
+    tid = clone(thread_body, stack[2], CLONE_VM | SIGUSR1, NULL);
     SHOW(waitpid(tid, &status, __WALL) == tid);
     NOTE("ran %d", counter);
     for (int i = 0; i < 2; i++) { /* a number that cannot be stored undoes nothing */
