@@ -168,7 +168,7 @@ def _kernel_dir(kernel: Kernel) -> TableDir:
             # The layout is fixed: translated code is shared between runs of a program.
             b"randomize_va_space": _number(0),
             b"sched_rr_timeslice_ms": _number(100),
-            b"seccomp": _seccomp_dir(kernel),
+            b"seccomp": lambda: _seccomp_dir(kernel),
             b"sem": _tunable(
                 lambda: kernel.ipc.sem,
                 ("most_in_array", INT_MAX),

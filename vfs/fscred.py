@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from vfs import host
 
@@ -20,26 +20,38 @@ S_ISUID, S_ISGID, S_ISVTX, S_IXGRP = 0o4000, 0o2000, 0o1000, 0o010
 R_OK, W_OK, X_OK = 4, 2, 1
 
 
-class FsCred(Protocol):
-    """The part of ``struct cred`` that counts with files."""
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    @property
-    def fsuid(self) -> int: ...
-    @property
-    def fsgid(self) -> int: ...
-    @property
-    def groups(self) -> tuple[int, ...]: ...
-    @property
-    def cap_effective(self) -> int: ...
+    class FsCred(Protocol):
+        """The part of ``struct cred`` that counts with files."""
+
+        @property
+        def fsuid(self) -> int: ...
+        @property
+        def fsgid(self) -> int: ...
+        @property
+        def groups(self) -> tuple[int, ...]: ...
+        @property
+        def cap_effective(self) -> int: ...
 
 
-class Ids(NamedTuple):
+class Ids:
     """Such a part alone."""
 
-    fsuid: int = 0
-    fsgid: int = 0
-    groups: tuple[int, ...] = ()
-    cap_effective: int = host.ALL_CAPABILITIES
+    __slots__ = ("cap_effective", "fsgid", "fsuid", "groups")
+
+    def __init__(
+        self,
+        fsuid: int = 0,
+        fsgid: int = 0,
+        groups: tuple[int, ...] = (),
+        cap_effective: int = host.ALL_CAPABILITIES,
+    ) -> None:
+        self.fsuid = fsuid
+        self.fsgid = fsgid
+        self.groups = groups
+        self.cap_effective = cap_effective
 
 
 def _ourselves() -> Ids:
