@@ -33,7 +33,7 @@ class RunQueue:
 
     __slots__ = (
         "_arrivals", "_cpu_ns", "_elapsed_ns", "exec_start", "guest_began", "heap", "min_vruntime", "switches",
-        "user_ns",
+        "user_ns", "yielding",
     )  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
@@ -46,6 +46,7 @@ class RunQueue:
         self.exec_start = 0  # the host's processor time up to which everything is accounted for
         self.guest_began = 0  # when guest code was last entered, CLOCK_MONOTONIC; 0 while it does not run
         self.user_ns = 0  # time in guest code that is not accounted for yet
+        self.yielding = False  # a real-time task lets its equals go first, once
 
     def add(self, task: Task) -> None:
         """enqueue_task, at the end of those with the same right."""
@@ -65,19 +66,23 @@ class RunQueue:
         """pick_next_task.  The queue must not be empty."""
         return heapq.heappop(self.heap)[2]
 
-    def remove(self, task: Task) -> None:
-        """dequeue_task: it will not run again."""
+    def remove(self, task: Task) -> int:
+        """dequeue_task: it will not run again.  The key that it had."""
         heap = self.heap
         for at, entry in enumerate(heap):
             if entry[2] is task:
                 del heap[at]
                 heapq.heapify(heap)
-                return
+                return entry[0]
+        return 0
 
     def requeue(self, task: Task) -> None:
-        """A task that is ready has changed its policy or priority."""
-        self.remove(task)
-        self.add(task)
+        """A task that is ready has changed its policy or priority.  A real-time task that has become less urgent
+        stands in front of its new equals."""
+        if self.remove(task) < -task.sched.rt_priority < 0:
+            self._push_front(task)
+        else:
+            self.add(task)
 
     def preempts(self, task: Task) -> bool:
         """Whether somebody is to have the CPU instead of `task`, which has it."""
@@ -89,6 +94,9 @@ class RunQueue:
         sched = task.sched
         if not sched.rt_priority:
             return key < task.vruntime
+        if self.yielding:
+            self.yielding = False
+            return key <= -sched.rt_priority
         if key == -sched.rt_priority and sched.policy == SCHED_RR:
             return task.usage.runtime - sched.slice_began >= RR_TIMESLICE_NS
         return key < -sched.rt_priority
@@ -98,10 +106,14 @@ class RunQueue:
         in front of its equals."""
         sched = task.sched
         if sched.rt_priority and self.heap[0][0] < -sched.rt_priority:
-            self._arrivals += 1
-            heapq.heappush(self.heap, (-sched.rt_priority, -self._arrivals, task))
+            self._push_front(task)
         else:
             self.add(task)
+
+    def _push_front(self, task: Task) -> None:
+        """Enqueue a real-time task in front of its equals (ENQUEUE_HEAD)."""
+        self._arrivals += 1
+        heapq.heappush(self.heap, (-task.sched.rt_priority, -self._arrivals, task))
 
     def yield_to_all(self, task: Task) -> None:
         """sched_yield: `task`, which has the CPU, goes behind everybody who is ready now, except those who
@@ -111,6 +123,8 @@ class RunQueue:
         if weight:
             last = max(key for key, _, _ in self.heap) + 1
             task.vruntime = max(task.vruntime, min(last, task.vruntime + TICK_NS * NICE_0_WEIGHT // weight))
+        else:
+            self.yielding = True
 
     def place_child(self, parent: Task, child: Task) -> None:
         """task_fork_fair: a new task starts where its parent is."""
