@@ -46,7 +46,8 @@ static void handler(int signal)
 {
 }
 
-static void sockets(void)
+/* `name` keeps two runs at once apart. */
+static void sockets(char name)
 {
     struct iovec v[3];
     struct timespec ts={1, 5};
@@ -86,6 +87,7 @@ static void sockets(void)
     syscall(SYS_accept4, u, &ub, &sl, SOCK_CLOEXEC|SOCK_NONBLOCK);
     syscall(SYS_accept4, u, 0, 0, 1);
     memcpy(ua.sun_path, "\0abs\0tract", 10);
+    ua.sun_path[6] = name;
     syscall(SYS_bind, t, &ua, 12);
     syscall(SYS_bind, t, &ua, 2);
     syscall(SYS_bind, t, &ua, 3);
@@ -841,7 +843,7 @@ int main(int argc, char **argv)
     syscall(SYS_futex, &k, 99, 1, 2, 3, 4);
     syscall(SYS_futex, &k, 12, 1, 1, &k, 5);
     syscall(SYS_futex, &k, 13, 1, 0);
-    sockets();
+    sockets(argc > 1 ? 'f' : 'r');
     syscall(SYS_socket, 1, 1|SOCK_CLOEXEC, 0);
     syscall(SYS_socket, 2, 2|SOCK_NONBLOCK, 17);
     syscall(SYS_socket, 99, 99, 0);
