@@ -255,7 +255,8 @@ def test_nonsense(tmp_path: Path) -> None:
 
         for packet, answer in (
             (b"m", b"E01"), (b"mzz,4", b"E01"), (b"m0,4", b"E01"), (b"Mffffffffffffffff,1:00", b"E01"),
-            (b"pffff", b"E01"), (b"P0=zz", b"E01"), (b"G00", b"OK"), (b"Z0,0,1", b"E01"), (b"Z9,0,1", b""),
+            (b"pffff", b"E01"), (b"P0=zz", b"E01"), (b"P0=00", b"E01"),
+            (b"G00", b"OK"), (b"Z0,0,1", b"E01"), (b"Z9,0,1", b""),
             (b"T99", b"E01"),
             (b"vFile:open:2f6574632f706173737764,1,0", b"F-1,1e"), (b"vFile:open:2f", b"F-1,16"),
             (b"vFile:open:2f,0,0", b"F-1,d"),

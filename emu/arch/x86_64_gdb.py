@@ -107,8 +107,10 @@ def read(number: int, general: bytes, floating: bytes) -> bytes:
 
 
 def write(number: int, value: bytes, general: bytearray, floating: bytearray) -> None:
-    """Set register `number` in the two sets."""
+    """Set register `number` in the two sets.  Raises ValueError for a value of another size."""
     register = REGISTERS[number]
+    if len(value) != register.size:
+        raise ValueError("not all of the register")
     if number == _FTAG:
         tags = int.from_bytes(value[:2], "little")
         floating[4] = sum(1 << n for n in range(8) if tags >> 2 * n & 3 != 3)
