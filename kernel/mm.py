@@ -345,7 +345,7 @@ class AddressSpace(Protection):
             self._uncharge(vma)
             if vma is self.stack_vma:
                 self.stack_vma = None
-        if end > self._full_from:
+        if 0 < self._full_from < end:
             above = self.find_next(end)
             self._full_from = above.start if above is not None and above.start < self.mmap_base else 0
 

@@ -21,6 +21,7 @@ from kernel.hostsignals import Watcher
 from kernel.itimer import IntervalTimer
 from kernel.posix_clocks import HrClock, hr_clocks
 from kernel.posix_cpu_timers import CPUCLOCK_PROF, CPUCLOCK_VIRT, CpuTimer, CpuTimers
+from kernel.priority import Priority
 from kernel.rusage import Usage
 from kernel.signal import SIG_DFL, SIG_IGN, AltStack, SigAction, SignalState, sigset
 from kernel.timers import Timers
@@ -58,7 +59,7 @@ def make_task(kernel: SimpleNamespace, tid: int, *, tgid: int | None = None, mm:
     cred = SimpleNamespace(uid=5, euid=5, suid=5, cap_effective=0)
     task = FakeTask(
         kernel=kernel, tid=tid, tgid=tgid or tid, pgid=1, sid=1, mm=mm or Memory(), cred=cred, signals=SignalState(),
-        pending_work=False, exit_status=None, rlimits={}, rseq=None, stopped=False,
+        pending_work=False, exit_status=None, rlimits={}, rseq=None, stopped=False, sched=Priority(),
     )  # fmt: skip
     kernel.tasks[tid] = task
     return task

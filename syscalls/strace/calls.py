@@ -561,6 +561,7 @@ SPECS: dict[str, Spec] = {
     "ioprio_set": Spec(ioprio_who, integer, Arg(lambda call, value: _ioprio(value & 0xFFFFFFFF))),
     # Mounting
     "mount": Spec(string, path, string, flags(c.MOUNT_FLAGS, "MS_"), string),
+    "vhangup": Spec(),
     "umount2": Spec(path, flags(c.UMOUNT_FLAGS, "MNT_")),
     # Signals
     "rt_sigaction": Spec(signal_number, s.sigaction, out(s.sigaction), size),

@@ -42,11 +42,17 @@ static void *work(void *argument)
     return NULL;
 }
 
+static void *begin(void *argument)
+{
+    usleep(200000); /* until whoever made this thread waits for it */
+    return work(argument);
+}
+
 static void threads(void)
 {
     pthread_t thread;
     for (int i = 1; i < 4; i++) {
-        pthread_create(&thread, NULL, work, &i);
+        pthread_create(&thread, NULL, begin, &i);
         pthread_join(thread, NULL);
     }
 }
@@ -68,6 +74,7 @@ static int family(void)
         _exit(3);
     }
     waitpid(pid, &status, 0);
+    usleep(200000); /* a debugger tells of the child before this program says anything */
     return WEXITSTATUS(status);
 }
 
