@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,12 @@ import harness  # noqa: E402
 from somebody import Somebody  # noqa: E402
 
 from vfs import fscred  # noqa: E402
+
+
+# Ctrl-C is tested, also where pytest itself is to ignore it, as a shell's background job is.
+for ignored, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, default)
 
 
 @pytest.fixture(autouse=True)

@@ -232,7 +232,10 @@ def run(
         stdout, stderr = process.communicate(stdin or None, timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        stdout, stderr = process.communicate()
+        try:
+            stdout, stderr = process.communicate(timeout=10)
+        except subprocess.TimeoutExpired as late:  # a process that left the session has the pipes too
+            stdout, stderr = late.stdout or b"", late.stderr or b""
         pytest.fail(
             f"{'lxrun' if under_lxrun else 'native'} did not end in time: {argv}\n"
             f"stdout: {stdout[-2000:]!r}\nstderr: {stderr[-2000:]!r}",

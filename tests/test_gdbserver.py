@@ -216,6 +216,8 @@ def test_interrupt(tmp_path: Path, interactive: subprocess.Popen[str], program: 
     interactive.stdin.flush()
     until(interactive.stdout, "Temporary breakpoint 1,")
     until(interactive.stdout, "Continuing.\n")
+    # gdb says so before it lets the program go, and takes a Ctrl-C that comes earlier for one to itself.
+    asleep(interactive.pid)
     if what == "wait":
         asleep(guest.process.pid)
     os.kill(interactive.pid, signal.SIGINT)
