@@ -19,7 +19,6 @@ from somebody import Somebody  # noqa: E402
 
 from vfs import fscred  # noqa: E402
 
-
 # Ctrl-C is tested, also where pytest itself is to ignore it, as a shell's background job is.
 for ignored, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(ignored) is signal.SIG_IGN:
