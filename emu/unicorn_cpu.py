@@ -34,6 +34,8 @@ _MEM_READ = 16  # then WRITE, FETCH: 1 << (kind - 16) is our access bit
 _PROT_ALL = 7
 _TLB_VIRTUAL = 1
 _ERR_OK = 0
+# To look up a member of an enum takes as long as a call.
+_STOPPED, _PAGE_FAULT, _TRAP = Exit.STOPPED, Exit.PAGE_FAULT, Exit.TRAP
 
 
 def _control(kind: int, arguments: int) -> int:
@@ -61,16 +63,17 @@ _SWITCH_OFFSET = 618
 _NO_EXCEPTION = b"\xff\xff\xff\xff"
 
 
-class _TlbEntry(ctypes.Structure):
-    _fields_ = (("paddr", c_uint64), ("perms", c_uint32))
-
-
 _FILL = ctypes.CFUNCTYPE(c_bool, c_void_p, c_uint64, c_int, c_size_t, c_void_p)
 _SYSCALL = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 _INTR = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_void_p)
 _INVALID = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p)
 _IN = ctypes.CFUNCTYPE(c_uint32, c_void_p, c_uint32, c_int, c_void_p)
 _OUT = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_int, c_uint32, c_void_p)
+
+
+def _tlb_entry(address: int) -> memoryview:
+    """The two words of the library's uc_tlb_entry there: a ctypes structure takes twice as long."""
+    return memoryview((c_uint64 * 2).from_address(address)).cast("B").cast("Q")
 
 
 def library_path() -> str:
@@ -175,6 +178,7 @@ class UnicornCpu:
         self._most = 0  # fills between two flushes, the most in this window
         self._window = 0  # when it began
         self._grow = False
+        self._unusual = False  # one of `_error`, `_grow` and `_port_registers` is set
         self._supervisor: Supervisor | None = None
         self._keep: list[object] = [slots]  # what C holds pointers to
 
@@ -307,9 +311,7 @@ class UnicornCpu:
 
     def _make_fill(self) -> Callable[[int, int, int, int, int], bool]:
         """The TLB fill hook, a closure so that the hot names are cells and not attributes."""
-        entries: dict[int, _TlbEntry] = {}
-        from_address = _TlbEntry.from_address
-
+        slots: dict[int, memoryview] = {}
         allows = {_MEM_READ: READ, _MEM_READ + 1: WRITE, _MEM_READ + 2: EXEC}
 
         def fill(_handle: int, address: int, kind: int, where: int, _user: int) -> bool:
@@ -319,14 +321,14 @@ class UnicornCpu:
                     entry = self._miss(address, allows[kind])
                     if not entry:
                         return False
-                slot = entries.get(where)
+                slot = slots.get(where)
                 if slot is None:  # the library passes a local of its own: a few distinct addresses in all
-                    slot = entries[where] = from_address(where)
-                # Both fields are masked by the library: the entry's low bits are its permissions.
-                slot.paddr = slot.perms = entry
+                    slot = slots[where] = _tlb_entry(where)
+                # Physical address and permissions; both are masked: the entry's low bits are its permissions.
+                slot[0] = slot[1] = entry
                 self.fills = fills = self.fills + 1
                 if fills == self._grow_at:
-                    self._grow = True
+                    self._grow = self._unusual = True
                     self._emu_stop(self._handle)
                 return True
             except BaseException as error:
@@ -372,7 +374,7 @@ class UnicornCpu:
                     result.value = value
                     write(handle, result_id, result_ref)
                 else:
-                    self._exit = Exit.STOPPED
+                    self._exit = _STOPPED
                     stop(handle)
             except BaseException as error:
                 self._fail(error)
@@ -397,6 +399,7 @@ class UnicornCpu:
         if self._port_registers is None:
             names = self._arch.GPRS
             self._port_registers = dict(zip(names, self.read(names), strict=True))
+            self._unusual = True
         self._emu_stop(self._handle)
 
     def _on_in(self, _handle: int, _port: int, _size: int, _user: int) -> int:
@@ -409,6 +412,7 @@ class UnicornCpu:
     def _fail(self, error: BaseException) -> None:
         """An exception must not cross C: keep it and raise it again from `run`."""
         self._error = error
+        self._unusual = True
         self._exit = Exit.STOPPED
         self._emu_stop(self._handle)
 
@@ -424,27 +428,30 @@ class UnicornCpu:
             self._exit = None
             self._reg_read(handle, self._pc_id, word_ref)
             status = start(handle, word.value, 0, 0, 0)
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
             reason = self._exit
-            if self._grow:
-                self._grow = False
-                self._flush_at *= 2
-                self.flush()
-            if self._port_registers is not None:
-                registers, self._port_registers = self._port_registers, None
-                self._clear_exception()  # the rest of the block may have raised one
-                self.write(registers)
-                self.vector = self._arch.VECTOR_PROTECTION
-                return Exit.TRAP
-            if reason is Exit.PAGE_FAULT:
+            if self._unusual:
+                self._unusual = False
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                if self._grow:
+                    self._grow = False
+                    self._flush_at *= 2
+                    self.flush()
+                if self._port_registers is not None:
+                    registers, self._port_registers = self._port_registers, None
+                    self._clear_exception()  # the rest of the block may have raised one
+                    self.write(registers)
+                    self.vector = self._arch.VECTOR_PROTECTION
+                    return Exit.TRAP
+            if reason is _STOPPED:
+                return reason
+            if reason is _PAGE_FAULT:
                 self.fault_address = self._fault_word.value
                 return reason
-            if reason is Exit.TRAP:
-                self._clear_exception()
-                return reason
             if reason is not None:
+                if reason is _TRAP:
+                    self._clear_exception()
                 return reason
             self._reg_read(handle, self._pc_id, word_ref)
             if word.value == 0 and not self.kicked:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 from bisect import bisect_right
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from emu.engine import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, WRITE
@@ -355,18 +354,13 @@ class AddressSpace(Protection):
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
         self.thaw(first, last)
         pages, drop = self.pages, self.arena.drop
-        numbers: Iterable[int]
-        if last - first <= 2 * len(pages):
-            numbers = range(last - 1, first - 1, -1)
+        if last - first <= len(pages):
+            numbers = list(filter(pages.__contains__, range(last - 1, first - 1, -1)))
         else:
-            numbers = sorted((n for n in pages if first <= n < last), reverse=True)
-        flush = False
+            numbers = sorted(filter(range(first, last).__contains__, pages), reverse=True)
         for number in numbers:
-            entry = pages.pop(number, 0)
-            if entry:
-                flush = True
-                drop(entry & PAGE_MASK)
-        if flush:
+            drop(pages.pop(number) & PAGE_MASK)
+        if numbers:
             self.kernel.flush(self)
 
     def inherit_mdwe(self, old: AddressSpace) -> None:

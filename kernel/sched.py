@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR = 1, 2, 2
 LONGEST_SLEEP = 10**15  # nanoseconds; what the host's calls take without overflow, after which we look again
 FD_SETSIZE = 1024
+# To look up a member of an enum takes as long as a call.
+_STOPPED, _PREEMPTED, _PAGE_FAULT = Exit.STOPPED, Exit.PREEMPTED, Exit.PAGE_FAULT
 
 
 def run(kernel: Kernel, init: Task) -> int:
@@ -94,7 +96,7 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
     if task.pending_registers is not None:
         cpu.write(task.pending_registers)
         task.pending_registers = None
-    if previous.mm is not task.mm or previous.zombie:
+    if previous.mm is not task.mm:
         cpu.set_page_table(task.mm.pages)
     if task.syscall_work or kernel.syscall_work:
         kernel.choose_entry(task)
@@ -151,15 +153,15 @@ def _run(kernel: Kernel, task: Task) -> None:
         queue.user_ns += now() - queue.guest_began
         queue.guest_began = 0
         if task.ptrace is not None:
-            task.call_number = kernel.call[0] if reason is Exit.STOPPED else -1
-        if reason is Exit.STOPPED:
+            task.call_number = kernel.call[0] if reason is _STOPPED else -1
+        if reason is _STOPPED:
             if task.call is not None:
                 task.call_number, task.call_first = kernel.call[0], kernel.call[1]
-        elif reason is Exit.PREEMPTED:
+        elif reason is _PREEMPTED:
             queue.update_curr(task)  # so that who wakes now is placed beside it
             events(kernel)
             kernel.need_resched = True
-        elif reason is Exit.PAGE_FAULT:
+        elif reason is _PAGE_FAULT:
             _page_fault(kernel, task)
         else:
             _trap(kernel, task, cpu.vector if reason is Exit.TRAP else kernel.arch.VECTOR_ILLEGAL)
@@ -248,7 +250,7 @@ def _arm(kernel: Kernel, task: Task) -> None:
     task.asleep = True
     for queue in waiting.queues:
         queue.add(wake)
-        if isinstance(queue, HostQueue):
+        if type(queue) is HostQueue:
             kernel.host_waiters[wake] = waiting.queues
     if waiting.deadline is not None:
         task.alarm = kernel.timers.add(waiting.deadline, partial(_expire, task))
@@ -266,7 +268,7 @@ def disarm(task: Task) -> None:
         assert task.wake is not None
         for queue in task.waiting.queues:
             queue.remove(task.wake)
-            if isinstance(queue, HostQueue):
+            if type(queue) is HostQueue:
                 task.kernel.host_waiters.pop(task.wake, None)
     if task.alarm is not None:
         task.kernel.timers.cancel(task.alarm)
@@ -303,7 +305,7 @@ def _poll_host(kernel: Kernel, timeout: int | None) -> None:
     wanted: dict[int, int] = {}
     for queues in kernel.host_waiters.values():
         for queue in queues:
-            if isinstance(queue, HostQueue):
+            if type(queue) is HostQueue:
                 wanted[queue.fd] = wanted.get(queue.fd, 0) | queue.events
     hosts = kernel.host_signals
     wake_fd = hosts.wake_fd if hosts is not None else -1

@@ -70,70 +70,19 @@ class Waiting(NamedTuple):
 
 
 class Task:
-    """struct task_struct.  What a new task starts with stands beside each name."""
+    """struct task_struct.  What a new task starts with stands beside each name, in `__init__`."""
 
-    comm: bytes = b""
-    start_ns: int = 0
-    personality: int = 0
-    clear_child_tid: int = 0
-    robust_list: int = 0
-    rseq: Rseq | None = None
-    # The family: who gets SIGCHLD, whom wait(2) can find, and what it would say
-    parent: Task | None = None
-    exit_signal: int = 0
-    stop_report: int = 0  # a wait(2) status of a stop or continuation nobody has asked for yet
-    stopped: bool = False
-    zombie: bool = False
-    forked: bool = False  # PF_FORKNOEXEC: it still runs what its parent ran
-    vruntime: int = 0  # see kernel/runqueue.py
-    cpu_timers: CpuTimers | None = None  # on this thread's clocks
-    vfork_parent: Task | None = None
-    undo_list: SemUndoList | None = None  # of System V semaphores
-    ptrace: Tracee | None = None  # how it is traced, if it is
-    ptraced: tuple[Task, ...] = ()  # whom it traces
-    # The registers while another task has the CPU, and what is to be changed in them
-    context: Context | None = None
-    pending_registers: dict[str, int] | None = None
-    # prctl(2) and its files in /proc
-    no_new_privs: bool = False
-    seccomp: Seccomp | None = None
-    pdeath_signal: int = 0
-    timer_slack_ns: int = 50_000
-    default_timer_slack_ns: int = 50_000  # what its parent's was when it was made
-    thp_disable: bool = False
-    mce_kill: int = 2  # PR_MCE_KILL_DEFAULT
-    io_flusher: bool = False
-    oom_score_adj: int = 0
-    oom_score_adj_min: int = 0  # what it may be set back to without CAP_SYS_RESOURCE
-    # /proc: argv and environ are read from the guest's memory at these ranges
-    arg_range: tuple[int, int] = (0, 0)
-    env_range: tuple[int, int] = (0, 0)
-    auxv: bytes = b""
-    exe: Path | None = None
-    read_bytes: int = 0  # /proc/PID/io rchar, wchar, syscr, syscw
-    write_bytes: int = 0
-    read_calls: int = 0
-    write_calls: int = 0
-    # The call in progress, when it waits: its coroutine, what that waits for, and what a signal needs
-    # to know to make the call again; `woken` is set by whatever it waits for
-    call: Any = None
-    waiting: Waiting | None = None
-    wake: Waiter | None = None  # made when it first sleeps; in every queue it waits for
-    asleep: bool = False  # its `wake` and `alarm` are set to wake it
-    alarm: Timer | None = None  # for the deadline
-    woken: bool = False  # by what it waits for, or by its deadline: a signal waits until it has looked
-    timed_out: bool = False
-    ready: bool = False  # in the run queue, or running
-    call_number: int = 0
-    call_first: int = 0
-    syscall_work: int = 0  # what is to be done about its calls besides making them: flags of kernel/entry.py
-    # The result of a call that is over but not yet in the register
-    result: int | None = None
-    # True when something must be looked at before guest code goes on: a signal, a stop, an exit, work
-    pending_work: bool = False
-    task_works: deque[Work] | None = None  # see kernel/task_work.py
-    io_uring: IoUringTask | None = None
-    exit_status: int | None = None  # wait(2) status, once this thread is to end
+    __slots__ = (
+        "alarm", "arg_range", "asleep", "auxv", "call", "call_first", "call_number", "clear_child_tid",
+        "comm", "context", "cpu_timers", "cred", "default_timer_slack_ns", "env_range", "exe", "exit_signal",
+        "exit_status", "files", "forked", "fs", "io_flusher", "io_uring", "kernel", "mce_kill", "mm", "no_new_privs",
+        "oom_score_adj", "oom_score_adj_min", "parent", "pdeath_signal", "pending_registers", "pending_work",
+        "personality", "pgid", "ppid", "ptrace", "ptraced", "read_bytes", "read_calls", "ready", "result", "rlimits",
+        "robust_list", "rseq", "sched", "seccomp", "sid", "signals", "start_ns", "stop_report", "stopped",
+        "syscall_work", "task_works", "tgid", "thp_disable", "tid", "timed_out", "timer_slack_ns", "undo_list",
+        "usage", "vfork_done", "vfork_parent", "vruntime", "waiting", "wake", "woken", "write_bytes", "write_calls",
+        "zombie",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -166,6 +115,68 @@ class Task:
         self.sched = Priority()
         self.usage = Usage()
         self.vfork_done = WaitQueue()
+        self.comm: bytes = b""
+        self.start_ns: int = 0
+        self.personality: int = 0
+        self.clear_child_tid: int = 0
+        self.robust_list: int = 0
+        self.rseq: Rseq | None = None
+        # The family: who gets SIGCHLD, whom wait(2) can find, and what it would say
+        self.parent: Task | None = None
+        self.exit_signal: int = 0
+        self.stop_report: int = 0  # a wait(2) status of a stop or continuation nobody has asked for yet
+        self.stopped: bool = False
+        self.zombie: bool = False
+        self.forked: bool = False  # PF_FORKNOEXEC: it still runs what its parent ran
+        self.vruntime: int = 0  # see kernel/runqueue.py
+        self.cpu_timers: CpuTimers | None = None  # on this thread's clocks
+        self.vfork_parent: Task | None = None
+        self.undo_list: SemUndoList | None = None  # of System V semaphores
+        self.ptrace: Tracee | None = None  # how it is traced, if it is
+        self.ptraced: tuple[Task, ...] = ()  # whom it traces
+        # The registers while another task has the CPU, and what is to be changed in them
+        self.context: Context | None = None
+        self.pending_registers: dict[str, int] | None = None
+        # prctl(2) and its files in /proc
+        self.no_new_privs: bool = False
+        self.seccomp: Seccomp | None = None
+        self.pdeath_signal: int = 0
+        self.timer_slack_ns: int = 50_000
+        self.default_timer_slack_ns: int = 50_000  # what its parent's was when it was made
+        self.thp_disable: bool = False
+        self.mce_kill: int = 2  # PR_MCE_KILL_DEFAULT
+        self.io_flusher: bool = False
+        self.oom_score_adj: int = 0
+        self.oom_score_adj_min: int = 0  # what it may be set back to without CAP_SYS_RESOURCE
+        # /proc: argv and environ are read from the guest's memory at these ranges
+        self.arg_range: tuple[int, int] = (0, 0)
+        self.env_range: tuple[int, int] = (0, 0)
+        self.auxv: bytes = b""
+        self.exe: Path | None = None
+        self.read_bytes: int = 0  # /proc/PID/io rchar, wchar, syscr, syscw
+        self.write_bytes: int = 0
+        self.read_calls: int = 0
+        self.write_calls: int = 0
+        # The call in progress, when it waits: its coroutine, what that waits for, and what a signal needs
+        # to know to make the call again; `woken` is set by whatever it waits for
+        self.call: Any = None
+        self.waiting: Waiting | None = None
+        self.wake: Waiter | None = None  # made when it first sleeps; in every queue it waits for
+        self.asleep: bool = False  # its `wake` and `alarm` are set to wake it
+        self.alarm: Timer | None = None  # for the deadline
+        self.woken: bool = False  # by what it waits for, or by its deadline: a signal waits until it has looked
+        self.timed_out: bool = False
+        self.ready: bool = False  # in the run queue, or running
+        self.call_number: int = 0
+        self.call_first: int = 0
+        self.syscall_work: int = 0  # what is to be done about its calls besides making them: flags of kernel/entry.py
+        # The result of a call that is over but not yet in the register
+        self.result: int | None = None
+        # True when something must be looked at before guest code goes on: a signal, a stop, an exit, work
+        self.pending_work: bool = False
+        self.task_works: deque[Work] | None = None  # see kernel/task_work.py
+        self.io_uring: IoUringTask | None = None
+        self.exit_status: int | None = None  # wait(2) status, once this thread is to end
         signals.shared.add(self)
 
     async def wait_uninterruptible(self, queue: WaitQueue, done: Callable[[], bool]) -> None:

@@ -104,7 +104,8 @@ int main(void)
     SHOW(mq_getattr(fd, &a));
     NOTE("made by open: %ld of %ld", a.mq_maxmsg, a.mq_msgsize);
     list("made by open");
-    SHOW(mq_unlink(name));
+    snprintf(text, sizeof text, "/%s", name);
+    SHOW(mq_unlink(text));
     close(fd);
     chdir("mq");
     SHOW(umount("../mq"));
