@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from conformance import suite
+from conformance import record, suite
+from conformance.compare import changes, text
 from conformance.junit import junit
 from conformance.page import page
 from conformance.pool import Settings, WorkerLost, examine_all
@@ -69,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lxconform", description=DESCRIPTION, epilog=STATUS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run a suite", description=DESCRIPTION, epilog=STATUS))
+    compare = commands.add_parser(
+        "compare",
+        help="what changed from one report to another",
+        description="Show what changed from one report to another.",
+        epilog="exit status: 0 nothing became worse, 1 something did",
+    )
+    compare.add_argument("before", metavar="A.json", type=Path)
+    compare.add_argument("after", metavar="B.json", type=Path)
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -140,20 +150,20 @@ def _run(options: argparse.Namespace) -> int:
     if state:
         state.done()
     print(screen(report))
-    return 0 if all(record["verdict"] in GOOD for record in records) else 1
+    return 0 if all(case["verdict"] in GOOD for case in records) else 1
 
 
 def _examine(cases: tuple[suite.Case, ...], settings: Settings, jobs: int, state: State | None) -> list[CaseRecord]:
     """The records of all cases, in the suite's order."""
-    done = {record["name"]: record for record in state.resume()} if state else {}
-    left = [case for case in cases if case.name not in done]
+    done = {case["name"]: case for case in state.resume()} if state else {}
+    left = [each for each in cases if each.name not in done]
     with Progress(len(cases), len(done)) as progress, closing(examine_all(left, jobs, settings)) as records:
-        for record in records:
-            done[record["name"]] = record
+        for case in records:
+            done[case["name"]] = case
             if state:
-                state.add(record)
-            progress.advance(record)
-    return [done[case.name] for case in cases]
+                state.add(case)
+            progress.advance(case)
+    return [done[each.name] for each in cases]
 
 
 def _report(records: list[CaseRecord], rules: tuple[Rule, ...], options: argparse.Namespace, seconds: float) -> Report:
@@ -173,6 +183,13 @@ def _report(records: list[CaseRecord], rules: tuple[Rule, ...], options: argpars
         summary=summary(records),
         cases=records,
     )
+
+
+def _compare(options: argparse.Namespace) -> int:
+    before, after = record.read(options.before), record.read(options.after)
+    found = changes(before, after)
+    print(text(before, after, found))
+    return 1 if found.worse else 0
 
 
 def _write(path: Path, text: str) -> None:

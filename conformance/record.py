@@ -108,6 +108,6 @@ def read(path: Path) -> Report:
         raise ReportError(f"{path}: {error.strerror}") from None
     except ValueError:
         raise ReportError(f"{path}: not a JSON document") from None
-    if not isinstance(report, dict) or report.get("schema") != SCHEMA or not isinstance(report.get("cases"), list):
+    if not isinstance(report, dict) or report.get("schema") != SCHEMA or not Report.__required_keys__ <= {*report}:
         raise ReportError(f"{path}: not a report of lxconform, or one of another version")
     return report  # type: ignore[return-value]  # its schema says so

@@ -92,7 +92,7 @@ SAME = {
     "all that counts": "echo out; echo err >&2; mkdir -m 710 d; echo text >d/f; ln -s f d/l; mkfifo -m 600 p; exit 3",
     "a signal": "kill -SEGV $$",
     "a process id": 'echo "pid $$"; echo "$0[$$]: up"',
-    "names of its own": "mktemp; mktemp -d; mktemp /tmp/xyz.XXXXXX | tee name; rm $(cat name)",
+    "names of its own": "mktemp; mktemp -d; mktemp | tee name",
     "a closed directory": "mkdir d; touch d/f; chmod 0 d",
     "what is left running": "setsid sleep 1000 & echo started",
 }
@@ -256,6 +256,45 @@ def test_resumes(tmp_path: Path) -> None:
     assert report["summary"]["same"] == 3
     assert log.read_text() == "ran\nran\n"  # natively and under lxrun, once
     assert not state.exists()
+
+
+def test_compare(tmp_path: Path) -> None:
+    """What became worse, better, different, new and gone, from one run to the next."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    once = {
+        "stays": "echo 1",
+        "heals": f"{ON_LXRUN} echo $(cat {tmp_path}/heals.$here)",
+        "moves": f"{ON_LXRUN} echo $(cat {tmp_path}/moves.$here)",
+    }
+    for name, text in (("heals.native", "1"), ("heals.lxrun", "2"), ("moves.native", "1"), ("moves.lxrun", "2")):
+        (tmp_path / name).write_text(text)
+    script = tmp_path / "breaks"
+    script.write_text("#!/bin/sh\nprintf 'TAP version 13\\nok 1 x\\n'\n")
+    script.chmod(0o755)
+    once["breaks"] = str(script)
+    for folder, extra in zip(folders, ("goes", "comes"), strict=True):
+        folder.mkdir()
+        ran(folder, {**once, extra: f": {extra}"}, status=1)
+        (tmp_path / "heals.lxrun").write_text("1")
+        (tmp_path / "moves.lxrun").write_text("3")
+        breaks = "[ $here = native ] || n='not '; printf \"1..1\\n${n}ok 1 x\\n\"\n"
+        script.write_text(f"#!/bin/sh\n{ON_LXRUN} {breaks}")
+    before, after = (folder / "report.json" for folder in folders)
+    lines = lxconform("compare", before, after, status=1).stdout.replace("/bin/sh -c ", "").splitlines()
+    start = lines.index("worse (1):")
+    names = {name: suite_of(tmp_path, {name: text})[1][name].removeprefix("/bin/sh -c ") for name, text in once.items()}
+    assert lines[:start] == ["       3 -> 3      same", "       2 -> 2      differs", ""]
+    assert lines[start:] == [
+        "worse (1):", f"  {names['breaks']}: same [1 ok] -> differs [1 not ok]", "",
+        "better (1):", f"  {names['heals']}: differs -> same", "",
+        "changed (1):", f"  {names['moves']}: differs in another way (stdout)", "",
+        "new (1):", "  ': comes': same", "",
+        "gone (1):", "  ': goes': same",
+    ]  # fmt: skip
+    assert lxconform("compare", after, after, status=0).stdout.count("\n") == 2
+    for text, says in (("{}", "not a report"), ("[1", "not a JSON document")):
+        before.write_text(text)
+        assert says in lxconform("compare", before, after, status=125).stderr
 
 
 # ------------------------------------------------------------------------------- kinds of suites
