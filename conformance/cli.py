@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import re
+import shutil
 import sys
 import time
 from contextlib import closing
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from conformance import record, suite
+from conformance.calls import RULES as CALL_RULES
 from conformance.compare import changes, text
 from conformance.junit import junit
 from conformance.page import page
@@ -94,6 +96,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--blank", action="append", default=[], type=_blank, metavar="REGEX",
                      help="text that does not count, besides pids, times and the like; may be repeated")  # fmt: skip
     run.add_argument("--exact", action="store_true", help="compare as it is: only --blank is made equal")
+    run.add_argument("--calls", action="store_true", help="compare the system calls too (needs strace)")
     run.add_argument("--json", type=Path, metavar="FILE", help="the report for programs; an interrupted run is resumed")
     run.add_argument("--html", type=Path, metavar="FILE", help="the report for people")
     run.add_argument("--junit", type=Path, metavar="FILE", help="the report for CI")
@@ -134,16 +137,18 @@ def _blank(text: str) -> Rule:
 def _run(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise Failure("--against native needs Linux: it is what lxrun is compared with")
+    if options.calls and not shutil.which("strace", path=suite.PATH):
+        raise Failure("--calls needs strace on the reference; install it with: apt-get install strace")
     for path in filter(None, (options.json, options.html, options.junit)):
         if not path.parent.is_dir():  # found out before the work, not after it
             raise Failure(f"{path.parent}: no such directory")
     plan = suite.read(options.suite, options.prefix)
     rules = (*(() if options.exact else RULES), *options.blank)
-    settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules)
+    settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules, options.calls)
     state = State(options.json, plan.cases, settings) if options.json else None
     started = time.monotonic()
     records = _examine(plan.cases, settings, options.jobs, state)
-    report = _report(records, rules, options, time.monotonic() - started)
+    report = _report(records, (*rules, *(CALL_RULES if options.calls else ())), options, time.monotonic() - started)
     for path, form in ((options.json, dump), (options.html, page), (options.junit, junit)):
         if path is not None:
             _write(path, form(report))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from conformance import calls
 from conformance.record import CaseRecord, Difference, RunRecord, Verdict
 from conformance.results import Results, differences, understand
 from conformance.rules import Rule, normalise
-from conformance.run import Entry, Outcome, Side
+from conformance.run import Entry, Outcome, Runner, Side
 from conformance.suite import Case
 from conformance.text import DIFF_LINES, cut, printable, smallest_diff
 
@@ -26,6 +27,7 @@ class Seen:
     stdout: str
     stderr: str
     files: dict[str, Entry]
+    calls: list[list[str]] | None = None
 
 
 @dataclass
@@ -72,19 +74,30 @@ class Judge:
                     found.append(Difference(what=what, lines=smallest_diff(one, other)))
         if left.files != right.files:
             found.append(Difference(what="files", lines=_file_lines(left.files, right.files)))
+        both = left.calls is not None and right.calls is not None
+        if both and (lines := calls.first_difference(left.calls or [], right.calls or [])):
+            found.append(Difference(what="calls", lines=lines))
         return found
 
 
-def examine(case: Case, rules: tuple[Rule, ...], work: str, run: Callable[[Case, Side], Outcome]) -> CaseRecord:
-    """Run `case` on both sides, and the reference once more where something differs."""
-    judge = Judge(rules, work)
-    reference = judge.see(run(case, "reference"))
+def examine(case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool) -> CaseRecord:
+    """Run `case` on both sides, and the reference once more where something differs.  If `traced`, each side is run
+    again for its system calls, so that being watched cannot change what else is compared."""
+    judge = Judge(rules, str(runner.work))
+
+    def look(side: Side) -> Seen:
+        seen = judge.see(runner.run(case, side))
+        if traced and seen.outcome.ending.kind in ("exit", "signal"):
+            seen.calls = calls.read(runner.run(case, side, traced=True).trace, judge.work)
+        return seen
+
+    reference = look("reference")
     kind = reference.outcome.ending.kind
     if kind == "refused":
         return _record(case, judge, "not-run", [], reference)
     if kind == "time-out":
         return _record(case, judge, "time-out", [], reference)
-    guest = judge.see(run(case, "lxrun"))
+    guest = look("lxrun")
     found = judge.differences(reference, guest)
     verdict: Verdict = "same"
     if guest.outcome.ending.kind == "failed":
@@ -92,7 +105,7 @@ def examine(case: Case, rules: tuple[Rule, ...], work: str, run: Callable[[Case,
     elif guest.outcome.ending.kind == "time-out":
         verdict = "time-out"
     elif found:
-        itself = judge.differences(reference, judge.see(run(case, "reference")))
+        itself = judge.differences(reference, look("reference"))
         verdict = "flaky" if itself else "differs"
         found = itself or found
     return _record(case, judge, verdict, found, reference, guest)

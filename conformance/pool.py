@@ -29,6 +29,7 @@ class Settings:
     env: dict[str, str]
     timeout: float
     rules: tuple[Rule, ...]
+    traced: bool
 
 
 class WorkerLost(Exception):
@@ -96,7 +97,7 @@ def _work(connection: Connection, settings: Settings) -> None:
         runner = Runner(home, settings.env, settings.timeout)
         while True:
             case: Case = connection.recv()
-            connection.send(examine(case, settings.rules, str(runner.work), runner.run))
+            connection.send(examine(case, runner, settings.rules, settings.traced))
     except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent needs no more
     finally:

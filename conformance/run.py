@@ -28,6 +28,8 @@ Kind = Literal["exit", "signal", "time-out", "refused", "failed"]
 
 OUTPUT_LIMIT = 4 << 20
 """Bytes kept of each stream; what comes after them is read and dropped."""
+TRACE_LIMIT = 16 << 20
+"""Bytes of a run's system calls that are compared."""
 TEXT_LIMIT = 64 << 10
 """A file that is longer is compared by its checksum."""
 
@@ -68,13 +70,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What can be seen of a run.  Bytes that are no text are escapes (surrogateescape)."""
+    """What can be seen of a run.  Bytes that are no text are escapes (surrogateescape); `trace` is strace's output."""
 
     ending: Ending
     stdout: str
     stderr: str
     files: Mapping[str, Entry]
     gtest: str | None
+    trace: str
     seconds: float
 
 
@@ -83,6 +86,7 @@ class Runner:
 
     def __init__(self, home: Path, env: Mapping[str, str], timeout: float) -> None:
         self.work = home / "work"
+        self._trace = home / "trace"
         self.timeout = timeout
         self.env = {
             "PATH": PATH,
@@ -100,14 +104,14 @@ class Runner:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
 
-    def run(self, case: Case, side: Side) -> Outcome:
-        """Run `case` once."""
+    def run(self, case: Case, side: Side, traced: bool = False) -> Outcome:
+        """Run `case` once, and if `traced` record its system calls."""
         _empty(self.work)
         started = time.monotonic()
         streams = [os.pipe() for _ in range(3)]  # standard output, standard error, what the leader says
         leader = os.fork()
         if leader == 0:
-            self._lead(case, side, [write for _, write in streams])
+            self._lead(case, side, traced, [write for _, write in streams])
         for _, write in streams:
             os.close(write)
         reads = [read for read, _ in streams]
@@ -126,7 +130,8 @@ class Runner:
         gtest = xml.read_text(errors="surrogateescape") if xml.is_file() else None
         files = _snapshot(self.work)
         files.pop(GTEST_XML, None)
-        return Outcome(self._ending(status, said), stdout, stderr, files, gtest, seconds)
+        trace = _head(self._trace, TRACE_LIMIT) if traced else ""
+        return Outcome(self._ending(status, said), stdout, stderr, files, gtest, trace, seconds)
 
     def _watch(self, leader: int, streams: list[int], output: list[bytearray], deadline: float) -> int | None:
         """Read the streams until the leader ends or the time is over; its wait status, None if it did not end."""
@@ -161,7 +166,7 @@ class Runner:
             return Ending("signal", os.WTERMSIG(status))
         return Ending("exit", os.WEXITSTATUS(status))
 
-    def _lead(self, case: Case, side: Side, streams: list[int]) -> NoReturn:
+    def _lead(self, case: Case, side: Side, traced: bool, streams: list[int]) -> NoReturn:
         """In the forked process: be the program, or run it under lxrun."""
         say = streams[2]
         try:
@@ -177,9 +182,10 @@ class Runner:
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
             resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
             if side == "lxrun":
-                _say(say, self._emulate(case))
+                _say(say, self._emulate(case, traced))
                 os._exit(0)
-            os.execvpe(case.argv[0], case.argv, self.env)
+            argv = ("strace", "-f", "-o", str(self._trace), "--", *case.argv) if traced else case.argv
+            os.execvpe(argv[0], argv, self.env)
         except OSError as error:
             _say(say, f"refused {case.argv[0]}: {error.strerror}")
         except BaseException as error:
@@ -187,11 +193,11 @@ class Runner:
         finally:
             os._exit(1)
 
-    def _emulate(self, case: Case) -> str:
+    def _emulate(self, case: Case, traced: bool) -> str:
         import lxrun
 
         try:
-            code = lxrun.run(case.argv, env=self.env, cwd=self.work).returncode
+            code = lxrun.run(case.argv, env=self.env, cwd=self.work, strace=self._trace if traced else None).returncode
         except (lxrun.NotFound, lxrun.CannotRun) as error:
             return f"refused {error}"
         except lxrun.RunError as error:
@@ -219,6 +225,17 @@ def _read(fd: int, kept: bytearray) -> bool:
         return False
     kept += data[: OUTPUT_LIMIT - len(kept)]
     return bool(data)
+
+
+def _head(path: Path, limit: int) -> str:
+    """The start of a file, and then the file is gone; empty if there is none."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(limit).decode(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
+    path.unlink()
+    return text
 
 
 def _empty(work: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 from harness import ROOT, compile_program, environment
 
+from conformance import calls
 from conformance.record import CaseRecord, Report
 from conformance.results import Result, understand
 from conformance.rules import RULES, normalise
@@ -51,6 +53,26 @@ int main(int argc, char **argv)
         return 0;
     for (;;)
         pause();
+}
+"""
+
+FORKS = r"""
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    for (int n = 0; n < 2; n++) {
+        int pid = fork();
+        if (pid == 0) {
+            close(open("child", O_CREAT | O_WRONLY, 0600 + n));
+            kill(getppid(), 0);
+            _exit(n);
+        }
+        waitpid(pid, 0, 0);
+    }
+    kill(getpid(), SIGTERM);
 }
 """
 
@@ -258,6 +280,24 @@ def test_resumes(tmp_path: Path) -> None:
     assert not state.exists()
 
 
+def test_calls(tmp_path: Path) -> None:
+    """With --calls, programs that look the same are told apart by what they ask of the kernel."""
+    source = tmp_path / "forks.c"
+    source.write_text(FORKS)
+    commands = {
+        "same": str(compile_program(source, "-static")),
+        "reads something else": ON_LXRUN,
+    }
+    cases = ran(tmp_path, commands, "--calls", status=1)
+    assert cases["same"]["verdict"] == "same", cases["same"]
+    assert list(lines_of(cases["reads something else"])) == ["calls"]
+    lines = lines_of(cases["reads something else"])["calls"]
+    assert re.fullmatch(r" process 1, call \d+ of \d+ and \d+:", lines[0])
+    assert lines[-2].startswith('-read(3, "') and lines[-1] == '+read(3, "6.12.0-lxrun\\n", 128) = 13'
+    rules = json.loads((tmp_path / "report.json").read_text())["rules"]
+    assert "pid argument" in [rule["name"] for rule in rules]
+
+
 def test_compare(tmp_path: Path) -> None:
     """What became worse, better, different, new and gone, from one run to the next."""
     folders = [tmp_path / "a", tmp_path / "b"]
@@ -390,6 +430,49 @@ def test_formats() -> None:
     assert bail and not bail.good()
     assert understand("ok, that went well\n", None) is None
     assert understand("", '<!DOCTYPE x [<!ENTITY e "e">]><testsuites/>') is None
+
+
+def test_calls_of_each_process() -> None:
+    """strace names the process in every line, lxrun only while there are several."""
+    native = """\
+70  getpid()                          = 70
+70  clone(child_stack=NULL, flags=SIGCHLD) = 71
+71  getppid( <unfinished ...>
+70  wait4(-1,  <unfinished ...>
+71  <... getppid resumed>)            = 70
+71  kill(70, SIGCONT)                 = 0
+71  +++ exited with 0 +++
+70  <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 71
+70  write(1, "1 = 2", 5)              = 5
+70  +++ exited with 0 +++
+"""
+    guest = """\
+getpid() = 1
+clone(child_stack=NULL, flags=SIGCHLD) = 2
+wait4(-1,  <unfinished ...>
+[pid     2] getppid() = 1
+[pid     2] kill(1, SIGCONT) = 0
+[pid     2] +++ exited with 0 +++
+<... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 2
+write(1, "1 = 2", 5) = 5
++++ exited with 0 +++
+"""
+    expected = [
+        [
+            "getpid() = <pid>",
+            "clone(child_stack=NULL, flags=SIGCHLD) = <pid>",
+            "wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = <pid>",
+            'write(1, "1 = 2", 5) = 5',
+            "+++ exited with 0 +++",
+        ],
+        ["getppid() = <pid>", "kill(<pid>, SIGCONT) = 0", "+++ exited with 0 +++"],
+    ]
+    assert calls.read(native, "/w") == calls.read(guest, "/w") == expected
+    assert calls.first_difference(expected, expected) == []
+    assert calls.first_difference(expected, expected[:1]) == ["-2 processes", "+1 processes"]
+    assert calls.first_difference([["a", "b", "c", "d"]], [["a", "b", "c"]]) == [
+        " process 1, call 4 of 4 and 3:", " b", " c", "-d"
+    ]  # fmt: skip
 
 
 def test_smallest_diff() -> None:
