@@ -96,3 +96,9 @@ def first_difference(reference: list[list[str]], other: list[list[str]]) -> list
     if len(reference) != len(other):
         return [f"-{len(reference)} processes", f"+{len(other)} processes"]
     return []
+
+
+def names(processes: list[list[str]]) -> list[str]:
+    """The system calls that were made, each once, in alphabetical order."""
+    made = (re.match(r"(\w+)\(", line) for process in processes for line in process)
+    return sorted({match[1] for match in made if match})

@@ -16,6 +16,7 @@ from typing import NoReturn
 from conformance import record, suite
 from conformance.calls import RULES as CALL_RULES
 from conformance.compare import changes, text
+from conformance.evidence import document
 from conformance.junit import junit
 from conformance.page import page
 from conformance.pool import Settings, WorkerLost, examine_all
@@ -81,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("before", metavar="A.json", type=Path)
     compare.add_argument("after", metavar="B.json", type=Path)
     compare.set_defaults(command=_compare)
+    page_of = commands.add_parser(
+        "document",
+        help="a report as a page of Markdown",
+        description="Print a report as a page of Markdown, with the evidence for each system call.",
+    )
+    page_of.add_argument("report", metavar="A.json", type=Path)
+    page_of.set_defaults(command=_document)
     return parser
 
 
@@ -179,7 +187,7 @@ def _report(records: list[CaseRecord], rules: tuple[Rule, ...], options: argpars
         suite=options.suite.name or str(options.suite),
         against=options.against,
         versions={"lxrun": __version__, platform.system(): platform.release()},
-        options={"timeout": f"{options.timeout:g}", "jobs": str(options.jobs)},
+        options={"timeout": f"{options.timeout:g}", "jobs": str(options.jobs), "calls": "yes" if options.calls else ""},
         rules=[
             {"name": rule.name, "pattern": rule.pattern, "replacement": rule.replacement, "why": rule.why}
             for rule in rules
@@ -195,6 +203,11 @@ def _compare(options: argparse.Namespace) -> int:
     found = changes(before, after)
     print(text(before, after, found))
     return 1 if found.worse else 0
+
+
+def _document(options: argparse.Namespace) -> int:
+    sys.stdout.write(document(record.read(options.report)))
+    return 0
 
 
 def _write(path: Path, text: str) -> None:

@@ -106,8 +106,10 @@ def examine(case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool) -
         verdict = "time-out"
     elif found:
         itself = judge.differences(reference, look("reference"))
-        verdict = "flaky" if itself else "differs"
-        found = itself or found
+        unsteady = {part["what"] for part in itself}
+        steady = [part for part in found if part["what"] not in unsteady]
+        verdict = "differs" if steady else "flaky"
+        found = steady or itself
     return _record(case, judge, verdict, found, reference, guest)
 
 
@@ -136,6 +138,7 @@ def _run_record(seen: Seen, show: bool) -> RunRecord:
         seconds=round(outcome.seconds, 3),
         format=results.format if results else "status",
         results=results.counts() if results else {},
+        calls=calls.names(seen.calls or []),
         stdout=printable(outcome.stdout[:SHOWN]) if show else "",
         stderr=printable(outcome.stderr[:SHOWN]) if show else "",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from conformance.evidence import evidence
 from conformance.record import MEANING, VERDICTS, CaseRecord, Report, RunRecord
 from conformance.text import printable
 
@@ -49,6 +50,7 @@ def page(report: Report) -> str:
             for case in cases:
                 _case(body, case)
     _same(body, [case for case in report["cases"] if case["verdict"] == "same"])
+    _evidence(body, report)
     _rules(body, report)
     return "<!DOCTYPE html>\n" + tostring(top, encoding="unicode", method="html") + "\n"
 
@@ -114,6 +116,18 @@ def _same(body: Element, cases: list[CaseRecord]) -> None:
         results = _counts(case["reference"]).removeprefix(", ")
         seconds = f"{case['lxrun']['seconds'] if case['lxrun'] else 0:.2f}"
         _row(table, "td", case["name"], case["reference"]["ending"], results, seconds, ", ".join(case["rules"]))
+
+
+def _evidence(body: Element, report: Report) -> None:
+    if not (counts := evidence(report)):
+        return
+    SubElement(body, "h2").text = "System calls: the evidence"
+    text = "Cases that made the call and did the same on both sides, seen from outside, and those that did not."
+    SubElement(body, "p").text = text
+    table = SubElement(body, "table")
+    _row(table, "th", "call", "same", "not the same")
+    for name, count in counts.items():
+        _row(table, "td", name, str(count.same), str(count.other or ""))
 
 
 def _rules(body: Element, report: Report) -> None:

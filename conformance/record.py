@@ -35,13 +35,15 @@ class Difference(TypedDict):
 
 
 class RunRecord(TypedDict):
-    """One run.  `passed`: exit status 0, and no sub-test failed; `results` counts sub-tests by state."""
+    """One run.  `passed`: exit status 0, and no sub-test failed; `results` counts sub-tests by state; `calls`
+    are the names of the system calls made, if they were recorded."""
 
     ending: str
     passed: bool
     seconds: float
     format: str
     results: dict[str, int]
+    calls: list[str]
     stdout: str
     stderr: str
 

@@ -168,8 +168,9 @@ class Runner:
 
     def _lead(self, case: Case, side: Side, traced: bool, streams: list[int]) -> NoReturn:
         """In the forked process: be the program, or run it under lxrun."""
-        say = streams[2]
+        say = 3
         try:
+            os.dup2(streams[2], say, inheritable=False)  # none of the three is 3 or less: the worker has that open
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
@@ -177,6 +178,7 @@ class Runner:
             null = os.open(os.devnull, os.O_RDONLY)
             for target, fd in enumerate((null, streams[0], streams[1])):
                 os.dup2(fd, target)
+            os.closerange(say + 1, os.sysconf("SC_OPEN_MAX"))  # the worker's own, of which some can be inherited
             os.chdir(self.work)
             os.umask(0o022)
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]

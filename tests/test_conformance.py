@@ -112,6 +112,7 @@ def lines_of(case: CaseRecord) -> dict[str, list[str]]:
 
 SAME = {
     "all that counts": "echo out; echo err >&2; mkdir -m 710 d; echo text >d/f; ln -s f d/l; mkfifo -m 600 p; exit 3",
+    "descriptors": "busybox ls /proc/self/fd",
     "a signal": "kill -SEGV $$",
     "a process id": 'echo "pid $$"; echo "$0[$$]: up"',
     "names of its own": "mktemp; mktemp -d; mktemp | tee name",
@@ -131,6 +132,7 @@ def test_verdicts(tmp_path: Path) -> None:
     """Each verdict for what deserves it, and the same story in all reports."""
     commands = {**SAME, **{name: f"{ON_LXRUN} {script}" for name, script in DIFFERENT.items()}}
     commands["chance"] = "od -An -N8 -tx1 /dev/urandom"
+    commands["chance and more"] = f"{ON_LXRUN} od -An -N8 -tx1 /dev/urandom; [ $here = native ]"
     html, xml = tmp_path / "report.html", tmp_path / "report.xml"
     cases = ran(tmp_path, commands, "--html", html, "--junit", xml, status=1)
 
@@ -138,6 +140,7 @@ def test_verdicts(tmp_path: Path) -> None:
         **dict.fromkeys(SAME, "same"),
         **dict.fromkeys(DIFFERENT, "differs"),
         "chance": "flaky",
+        "chance and more": "differs",
     }
     assert cases["all that counts"]["reference"]["ending"] == "exit 3"
     assert cases["a signal"]["reference"]["ending"] == "signal 11 (SIGSEGV)"
@@ -145,6 +148,7 @@ def test_verdicts(tmp_path: Path) -> None:
     release = os.uname().release
     differs = {name: lines_of(cases[name]) for name in DIFFERENT}
     assert differs["another release"]["stdout"] == [f"-{release}", "+6.12.0-lxrun", " end"]
+    assert list(lines_of(cases["chance and more"])) == ["ending"]
     assert differs["another status"] == {"ending": ["-exit 0", "+exit 1"]}
     assert differs["another signal"] == {"ending": ["-exit 0", "+signal 15 (SIGTERM)"]}
     assert differs["another file"]["files"] == [
@@ -161,7 +165,7 @@ def test_verdicts(tmp_path: Path) -> None:
     suite = ElementTree.parse(xml).getroot()[0]
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
         "tests": str(len(commands)),
-        "failures": str(len(DIFFERENT)),
+        "failures": str(len(DIFFERENT) + 1),
         "errors": "0",
         "skipped": "1",
     }
@@ -296,6 +300,9 @@ def test_calls(tmp_path: Path) -> None:
     assert lines[-2].startswith('-read(3, "') and lines[-1] == '+read(3, "6.12.0-lxrun\\n", 128) = 13'
     rules = json.loads((tmp_path / "report.json").read_text())["rules"]
     assert "pid argument" in [rule["name"] for rule in rules]
+    page = lxconform("document", tmp_path / "report.json", status=0).stdout
+    assert "2 of them did the same on both" in page and "| `wait4` | 2 |  |" in page
+    assert "What is not the same" not in page
 
 
 def test_compare(tmp_path: Path) -> None:
