@@ -131,7 +131,7 @@ class Runner:
         files = _snapshot(self.work)
         files.pop(GTEST_XML, None)
         trace = _head(self._trace, TRACE_LIMIT) if traced else ""
-        return Outcome(self._ending(status, said), stdout, stderr, files, gtest, trace, seconds)
+        return Outcome(self._ending(side, status, said), stdout, stderr, files, gtest, trace, seconds)
 
     def _watch(self, leader: int, streams: list[int], output: list[bytearray], deadline: float) -> int | None:
         """Read the streams until the leader ends or the time is over; its wait status, None if it did not end."""
@@ -153,7 +153,7 @@ class Runner:
                     elif not _read(key.fd, output[key.data]):
                         selector.unregister(key.fd)
 
-    def _ending(self, status: int | None, said: str) -> Ending:
+    def _ending(self, side: Side, status: int | None, said: str) -> Ending:
         if status is None:
             return Ending("time-out", text=f"{self.timeout:g}")
         kind, _, text = said.partition(" ")
@@ -162,6 +162,8 @@ class Runner:
                 return Ending(kind, int(text))
             case "refused" | "failed":
                 return Ending(kind, text=text)
+        if side == "lxrun":
+            return Ending("failed", text="what runs it was killed")
         if os.WIFSIGNALED(status):
             return Ending("signal", os.WTERMSIG(status))
         return Ending("exit", os.WEXITSTATUS(status))
