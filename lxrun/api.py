@@ -74,6 +74,7 @@ def run(
     check: bool = False,
     memory: int | str | None = None,
     engine: str = "unicorn",
+    strace: StrPath | None = None,
 ) -> Completed:
     """Run the Linux program `argv` and wait for it.
 
@@ -91,6 +92,7 @@ def run(
     check: raise subprocess.CalledProcessError unless the guest exits with 0.
     memory: the most memory the guest may use, in bytes or as "512m".
     engine: what executes the instructions; "unicorn" is the only one.
+    strace: a file of the host's to write the guest's system calls to, in strace's notation.
 
     Raises NotFound, CannotRun or RunError if the guest could not be started or lxrun failed,
     TimeoutExpired (with what was captured so far), and ValueError for arguments that make no sense.
@@ -118,6 +120,8 @@ def run(
     if memory is not None:
         command += ["--memory", str(memory)]
     command += ["--engine", engine]
+    if strace is not None:
+        command += ["--strace", "--output", os.fsdecode(strace)]
 
     report, report_end = os.pipe()
     try:

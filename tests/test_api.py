@@ -25,6 +25,11 @@ def sh(script: str, **kwargs: object) -> lxrun.Completed:
     return lxrun.run([BUSYBOX, "sh", "-c", script], timeout=60, **kwargs)  # type: ignore[arg-type]
 
 
+def test_strace(tmp_path: Path) -> None:
+    sh("exit 3", strace=tmp_path / "calls")
+    assert (tmp_path / "calls").read_text().splitlines()[-1] == "+++ exited with 3 +++"
+
+
 def test_status_and_output() -> None:
     done = sh("echo out; echo err >&2; exit 3", capture_output=True)
     assert done == lxrun.Completed(3, b"out\n", b"err\n")

@@ -1,0 +1,217 @@
+"""The `lxconform` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+from conformance import record, suite
+from conformance.calls import RULES as CALL_RULES
+from conformance.compare import changes, text
+from conformance.evidence import document
+from conformance.junit import junit
+from conformance.page import page
+from conformance.pool import Settings, WorkerLost, examine_all
+from conformance.progress import Progress
+from conformance.record import GOOD, SCHEMA, CaseRecord, Report, ReportError, dump, summary
+from conformance.rules import RULES, Rule, blank
+from conformance.state import State
+from conformance.terminal import screen
+
+INTERNAL = 125  # lxrun's own status for its own failures
+INTERRUPTED = 130
+
+DESCRIPTION = "Run the same programs on real Linux and on lxrun, and show what differs."
+STATUS = """\
+exit status: 0 nothing speaks against lxrun (a flaky reference does not), 1 a case differs, crashed, did not end in
+time or could not be run, 2 a wrong command line, 125 lxconform itself failed, 130 interrupted."""
+
+
+class Failure(Exception):
+    """lxconform cannot go on; one line for the user."""
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: list[str]) -> int:
+    """Run the command line `argv`; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        status: int = options.command(options)
+    except (Failure, ReportError, suite.SuiteError, WorkerLost) as error:
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        resumed = "; the same command goes on where this one stopped" if getattr(options, "json", None) else ""
+        print(f"lxconform: interrupted{resumed}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{name}{error.strerror}")
+    return status
+
+
+def _failed(text: str) -> int:
+    print(f"lxconform: {text}", file=sys.stderr)
+    return INTERNAL
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lxconform", description=DESCRIPTION, epilog=STATUS)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="run a suite", description=DESCRIPTION, epilog=STATUS))
+    compare = commands.add_parser(
+        "compare",
+        help="what changed from one report to another",
+        description="Show what changed from one report to another.",
+        epilog="exit status: 0 nothing became worse, 1 something did",
+    )
+    compare.add_argument("before", metavar="A.json", type=Path)
+    compare.add_argument("after", metavar="B.json", type=Path)
+    compare.set_defaults(command=_compare)
+    page_of = commands.add_parser(
+        "document",
+        help="a report as a page of Markdown",
+        description="Print a report as a page of Markdown, with the evidence for each system call.",
+    )
+    page_of.add_argument("report", metavar="A.json", type=Path)
+    page_of.set_defaults(command=_document)
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("suite", metavar="SUITE", type=Path, help="a directory of programs, a file with one command "
+                     "a line, or with --prefix a runtest file of LTP")  # fmt: skip
+    run.add_argument("--prefix", type=Path, metavar="DIR", help="where LTP is installed")
+    run.add_argument("--against", choices=("native",), default="native", help="the reference (default: native)")
+    run.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="cases at a time")
+    run.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for each run (default: 60)")
+    run.add_argument("--env", action="append", default=[], type=_variable, metavar="NAME=VALUE",
+                     help="a variable for every program; may be repeated")  # fmt: skip
+    run.add_argument("--blank", action="append", default=[], type=_blank, metavar="REGEX",
+                     help="text that does not count, besides pids, times and the like; may be repeated")  # fmt: skip
+    run.add_argument("--exact", action="store_true", help="compare as it is: only --blank is made equal")
+    run.add_argument("--calls", action="store_true", help="compare the system calls too (needs strace)")
+    run.add_argument("--json", type=Path, metavar="FILE", help="the report for programs; an interrupted run is resumed")
+    run.add_argument("--html", type=Path, metavar="FILE", help="the report for people")
+    run.add_argument("--junit", type=Path, metavar="FILE", help="the report for CI")
+    run.set_defaults(command=_run)
+
+
+def _jobs(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1024:
+        raise argparse.ArgumentTypeError("a number from 1 to 1024")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 86400:
+        raise argparse.ArgumentTypeError("seconds, more than 0 and at most a day")
+    return seconds
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _blank(text: str) -> Rule:
+    try:
+        return blank(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+# ------------------------------------------------------------------------------------------ run
+
+
+def _run(options: argparse.Namespace) -> int:
+    if sys.platform != "linux":
+        raise Failure("--against native needs Linux: it is what lxrun is compared with")
+    if options.calls and not shutil.which("strace", path=suite.PATH):
+        raise Failure("--calls needs strace on the reference; install it with: apt-get install strace")
+    for path in filter(None, (options.json, options.html, options.junit)):
+        if not path.parent.is_dir():  # found out before the work, not after it
+            raise Failure(f"{path.parent}: no such directory")
+    plan = suite.read(options.suite, options.prefix)
+    rules = (*(() if options.exact else RULES), *options.blank)
+    settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules, options.calls)
+    state = State(options.json, plan.cases, settings) if options.json else None
+    started = time.monotonic()
+    records = _examine(plan.cases, settings, options.jobs, state)
+    report = _report(records, (*rules, *(CALL_RULES if options.calls else ())), options, time.monotonic() - started)
+    for path, form in ((options.json, dump), (options.html, page), (options.junit, junit)):
+        if path is not None:
+            _write(path, form(report))
+    if state:
+        state.done()
+    print(screen(report))
+    return 0 if all(case["verdict"] in GOOD for case in records) else 1
+
+
+def _examine(cases: tuple[suite.Case, ...], settings: Settings, jobs: int, state: State | None) -> list[CaseRecord]:
+    """The records of all cases, in the suite's order."""
+    done = {case["name"]: case for case in state.resume()} if state else {}
+    left = [each for each in cases if each.name not in done]
+    with Progress(len(cases), len(done)) as progress, closing(examine_all(left, jobs, settings)) as records:
+        for case in records:
+            done[case["name"]] = case
+            if state:
+                state.add(case)
+            progress.advance(case)
+    return [done[each.name] for each in cases]
+
+
+def _report(records: list[CaseRecord], rules: tuple[Rule, ...], options: argparse.Namespace, seconds: float) -> Report:
+    from lxrun import __version__
+
+    return Report(
+        schema=SCHEMA,
+        suite=options.suite.name or str(options.suite),
+        against=options.against,
+        versions={"lxrun": __version__, platform.system(): platform.release()},
+        options={"timeout": f"{options.timeout:g}", "jobs": str(options.jobs), "calls": "yes" if options.calls else ""},
+        rules=[
+            {"name": rule.name, "pattern": rule.pattern, "replacement": rule.replacement, "why": rule.why}
+            for rule in rules
+        ],
+        seconds=round(seconds, 3),
+        summary=summary(records),
+        cases=records,
+    )
+
+
+def _compare(options: argparse.Namespace) -> int:
+    before, after = record.read(options.before), record.read(options.after)
+    found = changes(before, after)
+    print(text(before, after, found))
+    return 1 if found.worse else 0
+
+
+def _document(options: argparse.Namespace) -> int:
+    sys.stdout.write(document(record.read(options.report)))
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, path)
