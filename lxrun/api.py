@@ -74,6 +74,7 @@ def run(
     check: bool = False,
     memory: int | str | None = None,
     engine: str = "unicorn",
+    backend: str = "auto",
 ) -> Completed:
     """Run the Linux program `argv` and wait for it.
 
@@ -91,6 +92,7 @@ def run(
     check: raise subprocess.CalledProcessError unless the guest exits with 0.
     memory: the most memory the guest may use, in bytes or as "512m".
     engine: what executes the instructions; "unicorn" is the only one.
+    backend: "emulate", or "vm" for real Linux in a virtual machine; "auto" is "emulate", so far.
 
     Raises NotFound, CannotRun or RunError if the guest could not be started or lxrun failed,
     TimeoutExpired (with what was captured so far), and ValueError for arguments that make no sense.
@@ -117,7 +119,7 @@ def run(
         command += ["--workdir", os.fsdecode(cwd)]
     if memory is not None:
         command += ["--memory", str(memory)]
-    command += ["--engine", engine]
+    command += ["--engine", engine, "--backend", backend]
 
     report, report_end = os.pipe()
     try:
