@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from harness import BUILD, LXRUN, ROOT, require
 
-from vm import VmError, cpio, debian, kernels, qemu, session
-from vm.images import Images
+from vm import VmError, cpio, debian, kernels, qemu, session, warm
+from vm.images import Images, prepare
 from vm.protocol import Order, Stream, Volume, failure
 
 BUSYBOX = "/bin/busybox"
@@ -335,3 +335,34 @@ def test_lxvm(vm_cache: dict[str, str], tmp_path: Path) -> None:
     assert done.stdout.startswith("removed 3 MB")
     assert not (tmp_path / "lxrun" / "vm").exists()
     assert subprocess.run([*lxvm, "what"], env=empty, capture_output=True).returncode == 2
+
+
+# ----------------------------------------------------------------------------------- warm start
+
+
+def test_a_resumed_machine_has_the_time_and_random_numbers_of_its_own(vm_cache: dict[str, str]) -> None:
+    command = [BUSYBOX, "sh", "-c", "date +%s; cat /proc/sys/kernel/random/uuid"]
+    runs = []
+    for _ in range(2):
+        before = time.time()
+        status, out, error = run(vm_cache, *command)
+        assert (status, error) == (0, b"")
+        seconds, uuid = out.decode().split()
+        assert int(before) <= int(seconds) <= time.time() + 1
+        runs.append(uuid)
+    assert runs[0] != runs[1]
+    kept = list((CACHE / "lxrun" / "vm" / "states").glob("[!.]*/devices"))
+    assert kept  # the second was resumed from one of these
+
+
+def test_a_state_that_is_damaged_is_replaced_by_a_boot(
+    vm_cache: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
+    images = prepare(kernels.choose(None))
+    state = warm.state_of(qemu.Machine(images, "/", 256 << 20, qemu.probe(images)))
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "memory").write_bytes(bytes(4096))
+    (state / "devices").write_bytes(b"nonsense")
+    assert run(vm_cache, "--memory", "256m", BUSYBOX, "echo", "x") == (0, b"x\n", b"")
+    assert not state.exists()

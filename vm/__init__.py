@@ -7,7 +7,9 @@ It stands alone: nothing here knows the emulator, and nothing of it is loaded un
     debian.py     `lxvm setup`: a kernel out of Debian's package, without root
     protocol.py   what lxrun and the agent say to each other
     qemu.py       QEMU's command line; which accelerator works here
-    session.py    one run: boot, order, streams, signals, end
+    guest.py      a QEMU that runs, and talking to the agent in it
+    warm.py       a machine that has booted is kept, and resumed instead of booted
+    session.py    one run: order, streams, signals, end
     agent/        the guest's init, in C
 """
 

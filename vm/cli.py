@@ -73,7 +73,8 @@ def setup() -> int:
     from vm.debian import fetch_kernel
     from vm.images import prepare
     from vm.kernels import choose
-    from vm.qemu import find_qemu, probe
+    from vm.qemu import Machine, find_qemu, probe
+    from vm.session import warm_up
 
     try:
         kernel = choose(None)
@@ -83,7 +84,9 @@ def setup() -> int:
         kernel = choose(None)
     images = prepare(kernel)
     find_qemu()
-    print(f"kernel {kernel.release}, accelerator {probe(images)}")
+    accelerator = probe(images)
+    warm_up(Machine(images, root="/", accelerator=accelerator))
+    print(f"kernel {kernel.release}, accelerator {accelerator}")
     return 0
 
 

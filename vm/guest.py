@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
@@ -23,10 +24,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Guest:
-    """One machine, from its start to its end."""
+    """One machine, from its start to its end.
 
-    def __init__(self, machine: Machine) -> None:
+    `memory` is a file that is the machine's memory; a resumed machine starts with what is in it, and
+    changes nothing there.
+    """
+
+    def __init__(self, machine: Machine, memory: Path | None = None, *, resumed: bool = False) -> None:
         self.machine = machine
+        self.memory = memory
+        self.resumed = resumed
         self.process: subprocess.Popen[bytes] | None = None
         self.streams: list[socket.socket] = []  # our ends of the ports of the three standard streams
         self.qmp = QMPClient("lxrun")
@@ -46,7 +53,7 @@ class Guest:
         numbers = [end.fileno() for end in theirs]
         try:
             self.process = subprocess.Popen(
-                self.machine.command(qemu, numbers[:-1], numbers[-1]),
+                self.machine.command(qemu, numbers[:-1], numbers[-1], memory=self.memory, resumed=self.resumed),
                 pass_fds=numbers,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -64,6 +71,11 @@ class Guest:
             await self.qmp.connect(monitor)
         except (QMPError, OSError, EOFError):
             raise self.failure("did not start") from None
+
+    async def ignore_shared_memory(self) -> None:
+        """Have a migration leave out memory that is in a file."""
+        capability = {"capability": "x-ignore-shared", "state": True}
+        await self.qmp.execute("migrate-set-capabilities", {"capabilities": [capability]})
 
     async def receive(self) -> tuple[bytes, bytes]:
         """The agent's next message.  Raises VmError if the machine ends instead."""

@@ -2,7 +2,8 @@
 
 Over the control port go messages: a length (4 bytes, little-endian), a type (one letter), a payload.
 
-    to the agent     O  the order: what to run (below)
+    to the agent     P  is it there? before the order; the agent answers R
+                     O  the order: what to run (below)
                      K  a signal's number, one byte: for the program; the agent answers A
                      W  "ROWSxCOLUMNS": the terminal's new size
                      B  1 or 2, one byte: nobody reads this stream any more

@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vm import VmError
 from vm.cache import cache_directory, store
@@ -40,14 +41,34 @@ class Machine:
     accelerator: str = "tcg"
     volumes: Sequence[Volume] = field(default=())
 
-    def command(self, qemu: str, ports: Sequence[int], control: int) -> list[str]:
-        """QEMU's argv.  `ports` are descriptors for PORTS, `control` is one for QMP."""
+    def command(
+        self,
+        qemu: str,
+        ports: Sequence[int],
+        control: int,
+        *,
+        memory: Path | None = None,
+        resumed: bool = False,
+    ) -> list[str]:
+        """QEMU's argv.  `ports` are descriptors for PORTS, `control` is one for QMP.
+
+        memory: a file to be the machine's memory; with `resumed` it is mapped privately, and the machine
+            waits for its state instead of booting.
+        """
         # Of TCG's processors "max" has the most instructions, AVX2 among them.
         cpu = "max" if self.accelerator == "tcg" else "host"
         words = [qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "none"]
-        words += ["-machine", "pc,usb=off,vmport=off,hpet=off", "-accel", self.accelerator, "-cpu", cpu]
-        words += ["-m", f"size={self.memory >> 20}M"]
-        words += ["-kernel", str(self.images.kernel), "-initrd", str(self.images.initramfs), "-append", _COMMAND_LINE]
+        kind = "pc,usb=off,vmport=off,hpet=off"
+        if memory is not None:
+            share = "off" if resumed else "on"
+            backend = f"memory-backend-file,id=memory,size={self.memory >> 20}M,share={share}"
+            words += ["-object", f"{backend},mem-path={str(memory).replace(',', ',,')}"]
+            kind += ",memory-backend=memory"
+        words += ["-machine", kind, "-accel", self.accelerator, "-cpu", cpu, "-m", f"size={self.memory >> 20}M"]
+        if resumed:
+            words += ["-incoming", "defer"]
+        else:
+            words += self._boot()
         words += ["-chardev", f"socket,id=qmp,fd={control}", "-mon", "chardev=qmp,mode=control"]
         words += ["-device", "virtio-serial-pci,max_ports=8"]
         for number, (name, fd) in enumerate(zip(PORTS, ports, strict=True)):
@@ -57,6 +78,9 @@ class Machine:
         for index, volume in enumerate(self.volumes):
             words += _share(volume_tag(index), volume.host, volume.read_only)
         return words
+
+    def _boot(self) -> list[str]:
+        return ["-kernel", str(self.images.kernel), "-initrd", str(self.images.initramfs), "-append", _COMMAND_LINE]
 
 
 def _share(tag: str, path: str, read_only: bool) -> list[str]:

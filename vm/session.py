@@ -15,6 +15,7 @@ from vm import NotStarted, VmError
 from vm.guest import Guest
 from vm.protocol import LONGEST_PIECE, PIECE, STAGES, Order, Stream, failure
 from vm.qemu import Machine
+from vm.warm import started
 
 BOOT_LIMIT = 90.0  # seconds; a boot by TCG takes 4 on an idle machine
 PROBE_LIMIT = 15.0  # an accelerator that needs longer is none
@@ -29,6 +30,15 @@ _FORWARDED = {
 def run(machine: Machine, order: Order) -> int:
     """Run `order` in a new machine; the program's wait(2) status.  Raises VmError and NotStarted."""
     return asyncio.run(Session(machine, order).run())
+
+
+def warm_up(machine: Machine) -> None:
+    """Boot and keep a machine like this one unless there is one, so that the next run need not.  Raises VmError."""
+
+    async def start_and_stop() -> None:
+        await (await started(machine, BOOT_LIMIT)).stop()
+
+    asyncio.run(start_and_stop())
 
 
 async def boots(machine: Machine) -> bool:
@@ -47,7 +57,8 @@ class Session:
     """A program in a machine of its own."""
 
     def __init__(self, machine: Machine, order: Order) -> None:
-        self.guest = Guest(machine)
+        self.machine = machine
+        self.guest: Guest  # once it is ready for the order
         self.order = order
         self.launched = False
         self.killed = 0  # the signal that came before there was a program to send it to
@@ -73,9 +84,8 @@ class Session:
             raise
 
     async def _run(self) -> int:
-        guest = self.guest
+        self.guest = guest = await started(self.machine, BOOT_LIMIT)
         try:
-            await guest.boot(BOOT_LIMIT)
             guest.send(b"O", self.order.encoded())
             kind, payload = await guest.expect(b"LF", BOOT_LIMIT, "starting the program")
             if kind == b"F":

@@ -716,7 +716,10 @@ int main(void)
     for (int i = 0; i <= STREAMS; i++)
         ports[i] = open_port(names[i]);
     send_message('R', "1", 1);
-    payload = receive_message(&type, &size);
+    while ((payload = receive_message(&type, &size)) && type == 'P') {
+        free(payload);
+        send_message('R', "1", 1);
+    }
     if (!payload || type != 'O')
         power_off();
     read_order(&order, payload, size);
