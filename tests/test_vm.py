@@ -19,8 +19,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
-from harness import BUILD, LXRUN, ROOT, require
+from harness import BUILD, LXRUN, ROOT, compile_program, require
 
 from vm import VmError, cpio, debian, kernels, qemu, session, warm
 from vm.images import Images, prepare
@@ -166,6 +167,50 @@ def test_killed_with_nothing_left_running(vm_cache: dict[str, str]) -> None:
     for pid in started:
         wait_until_gone(pid)
 
+
+def test_at_a_terminal(vm_cache: dict[str, str]) -> None:
+    script = """
+        stty size; for fd in 0 1 2; do test -t $fd && echo terminal; done
+        read line; echo "read $line"
+        trap 'echo interrupted; exit 4' INT
+        echo ready; until [ "$(stty size)" = "40 100" ]; do :; done
+        echo resized; while :; do sleep 1; done
+    """
+    words = ["--backend", "vm", BUSYBOX, "sh", "-c", script]
+    child = pexpect.spawn(
+        LXRUN[0], [*LXRUN[1:], *words], env=vm_cache, dimensions=(33, 77), timeout=120, encoding="utf-8"
+    )
+    child.expect("33 77\r\n" + "terminal\r\n" * 3)
+    child.sendline("a line")
+    child.expect("a line\r\nread a line\r\n")
+    child.expect("ready\r\n")
+    child.setwinsize(40, 100)
+    child.expect("resized\r\n")
+    child.sendintr()
+    child.expect("interrupted\r\n")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 4
+
+
+def test_instructions_that_the_engine_lacks(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    source = tmp_path / "avx.c"
+    source.write_text(AVX2)
+    program = compile_program(source, "-static", "-mavx2")
+    assert run(vm_cache, str(program)) == (0, b"2 16\n", b"")
+
+
+AVX2 = r"""
+#include <immintrin.h>
+#include <stdio.h>
+int main(void) {
+    volatile int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    int sums[8];
+    __m256i all = _mm256_loadu_si256((void *)numbers);
+    _mm256_storeu_si256((void *)sums, _mm256_add_epi32(all, all));
+    printf("%d %d\n", sums[0], sums[7]);
+}
+"""
 
 # --------------------------------------------------------------------------------------- errors
 
