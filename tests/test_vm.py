@@ -131,6 +131,23 @@ def test_signals_are_forwarded_and_output_that_nobody_reads_ends(vm_cache: dict[
     assert process.returncode == 0
 
 
+def test_streams_that_are_closed_or_null(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    script = "ls -l /proc/self/fd | grep -c null; test -e /proc/self/fd/2; echo $?"
+    words = [*LXRUN, "--backend", "vm", BUSYBOX, "sh", "-c", f"{{ {script}; }} > {tmp_path}/facts"]
+    command = ["/bin/sh", "-c", 'exec "$@" < /dev/null > /dev/null 2>&-', "sh", *words]
+    assert subprocess.run(command, env=vm_cache, timeout=120).returncode == 0
+    assert (tmp_path / "facts").read_text() == "1\n1\n"
+
+
+def test_a_signal_ends_a_program_whose_output_nobody_takes(vm_cache: dict[str, str]) -> None:
+    words = [*LXRUN, "--backend", "vm", BUSYBOX, "yes"]
+    with subprocess.Popen(words, env=vm_cache, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(2) == b"y\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+
+
 def test_another_root_is_all_there_is(vm_cache: dict[str, str], rootfs: Path, tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     shown.mkdir()

@@ -19,7 +19,7 @@ from vm import VmError, cpio
 from vm.cache import cache_directory, store
 from vm.kernels import NEEDED, Kernel, module_bytes, module_name, unpacked
 
-AGENT_SOURCE = Path(__file__).with_name("agent") / "agent.c"
+AGENT_SOURCES = Path(__file__).with_name("agent")
 _FLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Wno-unused-result")
 _LAYOUT = b"1"  # of what is made here: a change makes everything anew
 
@@ -47,8 +47,10 @@ def compilers() -> list[list[str]]:
 
 def agent() -> bytes:
     """The agent's program.  Raises VmError if it has to be compiled and cannot be."""
-    source = AGENT_SOURCE.read_bytes()
-    kept = cache_directory() / "agents" / hashlib.sha256(source).hexdigest()[:16]
+    text = hashlib.sha256(repr(_FLAGS).encode())
+    for source in sorted(AGENT_SOURCES.iterdir()):
+        text.update(source.read_bytes())
+    kept = cache_directory() / "agents" / text.hexdigest()[:16]
     if not kept.exists():
         store(kept, _compile())
     return kept.read_bytes()
@@ -56,10 +58,11 @@ def agent() -> bytes:
 
 def _compile() -> bytes:
     complaint = ""
+    sources = [str(path) for path in sorted(AGENT_SOURCES.glob("*.c"))]
     for compiler in compilers():
         with tempfile.TemporaryDirectory() as scratch:
             program = Path(scratch) / "agent"
-            command = [*compiler, *_FLAGS, "-o", str(program), str(AGENT_SOURCE)]
+            command = [*compiler, *_FLAGS, "-o", str(program), *sources]
             done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode == 0:
                 return program.read_bytes()

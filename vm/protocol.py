@@ -1,4 +1,4 @@
-"""What lxrun and the agent in the guest say to each other (the other side is agent/agent.c).
+"""What lxrun and the agent in the guest say to each other (the other side is agent/).
 
 Over the control port go messages: a length (4 bytes, little-endian), a type (one letter), a payload.
 
@@ -13,7 +13,8 @@ Over the control port go messages: a length (4 bytes, little-endian), a type (on
                         file's size (8 bytes) and start
                      A  it has passed a signal on
                      B  nobody reads standard input any more
-                     X  the program has ended, with this wait(2) status (4 bytes)
+                     X  the program has ended, with this wait(2) status (4 bytes); its files are stored, and
+                        what it has printed may still be on its way
 
 Each standard stream has a port, with pieces of a length (4 bytes) and as many bytes; a piece of length 0
 is the end.  A reader who is slow holds up his own stream and no other.

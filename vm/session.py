@@ -19,6 +19,7 @@ from vm.warm import started
 
 BOOT_LIMIT = 90.0  # seconds; a boot by TCG takes 4 on an idle machine
 PROBE_LIMIT = 15.0  # an accelerator that needs longer is none
+LAST_WORDS_LIMIT = 1.0  # for the readers of a program that was told to end
 ANSWER_LIMIT = 20.0  # for the agent to pass a signal on
 
 # What a process may be sent by name, Linux's numbers; SIGWINCH and SIGCONT change the terminal too.
@@ -62,6 +63,7 @@ class Session:
         self.order = order
         self.launched = False
         self.killed = 0  # the signal that came before there was a program to send it to
+        self.sent: set[int] = set()  # signals that were passed on
         self.unanswered: list[asyncio.TimerHandle] = []
         self.reading = True  # whether somebody in the guest reads standard input
         self.task: asyncio.Task[int] | None = None
@@ -106,15 +108,25 @@ class Session:
         while True:
             kind, payload = await self.guest.receive()
             if kind == b"X":
-                for done in outputs:
-                    await done.wait()
-                return int.from_bytes(payload[:4], "little")
+                status = int.from_bytes(payload[:4], "little")
+                await self._printed(outputs, status)
+                return status
             if kind == b"B":
                 self.reading = False
             elif kind == b"A" and self.unanswered:
                 self.unanswered.pop(0).cancel()
             elif kind == b"F":
                 raise _not_started(payload)
+
+    async def _printed(self, outputs: list[asyncio.Event], status: int) -> None:
+        """Wait until our readers have all that the program printed; not long if we were told to end it."""
+        limit = LAST_WORDS_LIMIT if status & 0x7F in self.sent else None
+        try:
+            async with asyncio.timeout(limit):
+                for done in outputs:
+                    await done.wait()
+        except TimeoutError:
+            pass
 
     # Signals and the terminal
 
@@ -124,6 +136,7 @@ class Session:
             if self.task is not None:
                 self.task.cancel()
             return
+        self.sent.add(signo)
         self.guest.send(b"K", bytes([signo]))
         self.unanswered.append(asyncio.get_running_loop().call_later(ANSWER_LIMIT, self._no_answer))
 
