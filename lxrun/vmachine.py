@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
@@ -47,6 +48,8 @@ def make_order(options: Options, descriptors: list[int]) -> Order:
     if rootfs is not None and not os.path.isdir(rootfs):
         why = "it is not a directory" if os.path.exists(rootfs) else "there is no such directory"
         raise RunFailure(INTERNAL, f"--rootfs {rootfs}: {why}")
+    if rootfs is None and not sys.platform.startswith("linux"):
+        raise RunFailure(INTERNAL, "this host has no Linux files; name a root filesystem with --rootfs DIR")
     root = os.path.realpath(rootfs or "/")
     umask = os.umask(0)
     os.umask(umask)
@@ -56,7 +59,7 @@ def make_order(options: Options, descriptors: list[int]) -> Order:
         argv=[os.fsencode(word) for word in (options.program or "", *options.args)],
         environment=environment(options),
         root=root,
-        cwd=os.fsencode(options.cwd) if options.cwd is not None else below(os.fsencode(root), os.getcwdb()),
+        cwd=os.fsencode(options.cwd) if options.cwd is not None else here(os.fsencode(root)),
         cwd_wanted=options.cwd is not None,
         uid=os.getuid(),
         gid=os.getgid(),
@@ -66,6 +69,14 @@ def make_order(options: Options, descriptors: list[int]) -> Order:
         window=(0, 0) if terminal is None else window_size(terminal),
         volumes=[volume(v.host, v.guest, v.read_only) for v in options.volumes],
     )
+
+
+def here(root: bytes) -> bytes:
+    """The user's own directory as the guest names it."""
+    try:
+        return below(root, os.getcwdb())
+    except OSError:
+        return b"/"  # it has been removed
 
 
 def volume(host: str, guest: str, read_only: bool) -> Volume:

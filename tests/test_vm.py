@@ -284,6 +284,25 @@ def test_a_machine_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
     assert not Path(f"/proc/{int(mark.read_text())}").exists()
 
 
+def test_a_machine_that_stops_answering_is_ended(vm_cache: dict[str, str]) -> None:
+    impatient = """
+import sys
+from lxrun.cli import main
+from vm import guest, session
+session.ANSWER_LIMIT, guest.QUIT_LIMIT = 1.0, 0.5
+sys.exit(main(sys.argv[1:]))
+"""
+    words = [sys.executable, "-c", impatient, "--backend", "vm", BUSYBOX, "sh", "-c", "echo ready; sleep 1000"]
+    with subprocess.Popen(words, env=vm_cache, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        (machine_pid,) = children(process.pid)
+        os.kill(machine_pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, own_line(error)) == (125, "the VM hangs: a signal was not passed on within 1 s")
+    assert not Path(f"/proc/{machine_pid}").exists()
+
+
 def test_an_accelerator_that_boots_nothing_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", fake_qemu(tmp_path, f"echo x >> {tmp_path}/tries; kill -ABRT $$")["PATH"])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
