@@ -31,7 +31,7 @@ static pid_t program;
 void open_streams(const struct order *order)
 {
     char name[64];
-    int tty = -1, pair[2];
+    int tty = -1, pair[2] = {-1, -1};
     for (int i = 0; i < STREAMS; i++) {
         struct stream *stream = &streams[i];
         *stream = (struct stream){.fd = -1, .other = -1, .data = malloc(PIECE + 4)};
@@ -47,7 +47,7 @@ void open_streams(const struct order *order)
         }
         if (order->streams[i] == TERMINAL) {
             if (tty < 0) {
-                int unlock = 0, number;
+                int unlock = 0, number = 0;
                 terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
                 if (terminal < 0 || ioctl(terminal, TIOCSPTLCK, &unlock) || ioctl(terminal, TIOCGPTN, &number))
                     fail('m', "a terminal");
