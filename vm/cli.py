@@ -101,5 +101,5 @@ def prune() -> int:
 def _size_of_cache() -> int:
     total = 0
     for folder, _, names in os.walk(cache_directory()):
-        total += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
+        total += sum(os.lstat(os.path.join(folder, name)).st_blocks * 512 for name in names)  # some are sparse
     return total
