@@ -74,6 +74,7 @@ def run(
     check: bool = False,
     memory: int | str | None = None,
     engine: str = "unicorn",
+    backend: str = "auto",
     strace: StrPath | None = None,
 ) -> Completed:
     """Run the Linux program `argv` and wait for it.
@@ -92,6 +93,7 @@ def run(
     check: raise subprocess.CalledProcessError unless the guest exits with 0.
     memory: the most memory the guest may use, in bytes or as "512m".
     engine: what executes the instructions; "unicorn" is the only one.
+    backend: "emulate", or "vm" for real Linux in a virtual machine; "auto" is "emulate", so far.
     strace: a file of the host's to write the guest's system calls to, in strace's notation.
 
     Raises NotFound, CannotRun or RunError if the guest could not be started or lxrun failed,
@@ -119,7 +121,7 @@ def run(
         command += ["--workdir", os.fsdecode(cwd)]
     if memory is not None:
         command += ["--memory", str(memory)]
-    command += ["--engine", engine]
+    command += ["--engine", engine, "--backend", backend]
     if strace is not None:
         command += ["--strace", "--output", os.fsdecode(strace)]
 

@@ -82,8 +82,10 @@ def _guarded(options: Options) -> int:
     """Run the guest; whatever goes wrong becomes one line and a status."""
     try:
         descriptors = inherited_descriptors(options)
-        from lxrun.machine import run
-
+        if options.backend == "vm":
+            from lxrun.vmachine import run
+        else:
+            from lxrun.machine import run
         status = run(options, descriptors)
     except KeyboardInterrupt:
         # Before the guest has its own handling, or after: die as an interrupted command does.

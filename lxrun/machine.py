@@ -26,6 +26,7 @@ from kernel.signal import SIG_IGN, SigAction, SignalState
 from kernel.task import FsContext, Task
 from lxrun.cli import write_error
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
+from lxrun.world import IS_DIRECTORY, NOT_REGULAR, below, environment
 from syscalls.dispatch import build
 from vfs import fscred, host
 from vfs.devfs import DevFs
@@ -50,28 +51,8 @@ if TYPE_CHECKING:
     from vfs.pages import FilePages
 
 DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-IS_DIRECTORY = "it is a directory"
 X_OK = 1
 SHM_DEV = 0x1A  # st_dev of /dev/shm: any number that no other file system has
-
-# For lxrun itself, and no business of the guest.
-_OWN_VARIABLES = (b"LXRUN_DEBUG", b"LXRUN_HOST")
-
-
-def environment(options: Options) -> list[bytes]:
-    """The guest's environment as execve(2) takes it."""
-    variables: dict[bytes, bytes] = {}
-    if not options.clear_env:
-        variables = {name: value for name, value in host_environment() if name not in _OWN_VARIABLES}
-    for name, text in options.env:
-        variables[os.fsencode(name)] = os.fsencode(text)
-    return [b"%s=%s" % pair for pair in variables.items()]
-
-
-def host_environment() -> list[tuple[bytes, bytes]]:
-    if os.supports_bytes_environ:
-        return list(os.environb.items())
-    return [(os.fsencode(name), os.fsencode(value)) for name, value in os.environ.items()]
 
 
 def run(options: Options, descriptors: list[int]) -> int:
@@ -349,7 +330,7 @@ class Machine:
             if kind == S_IFDIR:
                 return IS_DIRECTORY
             if kind != S_IFREG:
-                return "it is not a regular file"
+                return NOT_REGULAR
             node.access(X_OK)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
@@ -412,13 +393,6 @@ def stats(options: Options) -> Stats | None:
     from lxrun.stats import Stats
 
     return Stats()
-
-
-def below(root: bytes, path: bytes) -> bytes:
-    """The guest's name of a host directory inside `root`; / if it lies elsewhere."""
-    if root == b"/" or path == root:
-        return path if root == b"/" else b"/"
-    return path[len(root) :] if path.startswith(root + b"/") else b"/"
 
 
 def credentials() -> Credentials:

@@ -34,6 +34,7 @@ class Options:
 
     __slots__ = (
         "args",
+        "backend",
         "clear_env",
         "completion",
         "cwd",
@@ -51,6 +52,7 @@ class Options:
         "strace",
         "string_size",
         "version",
+        "vm_kernel",
         "volumes",
     )
 
@@ -61,7 +63,9 @@ class Options:
         self.env: list[tuple[str, str]] = []
         self.clear_env = False
         self.cwd: str | None = None
+        self.backend = "auto"
         self.engine = "unicorn"
+        self.vm_kernel: str | None = None
         self.strace: str | None = None  # "": every call
         self.output: str | None = None
         self.string_size: int | None = None
@@ -180,7 +184,23 @@ TABLE = (
         attribute="cwd",
     ),
     Option(WORLD, "", "--memory", "SIZE", "most memory the guest may use: 512m, 2g"),
+    Option(
+        WORLD,
+        "",
+        "--backend",
+        "NAME",
+        "who is the kernel: emulate (lxrun itself), vm (real Linux, in QEMU); auto is emulate, so far",
+        choices=("auto", "emulate", "vm"),
+    ),
     Option(WORLD, "", "--engine", "NAME", "what executes the instructions: unicorn", choices=("unicorn",)),
+    Option(
+        WORLD,
+        "",
+        "--vm-kernel",
+        "FILE",
+        "the kernel that a VM runs (default: what `lxvm setup` fetched, or the host's own)",
+        completes="file",
+    ),
     Option(
         WATCH,
         "",
@@ -212,6 +232,7 @@ EXAMPLES = (
     ("lxrun --rootfs alpine -v ~/src:/src:ro -w /src ls -l", "show it a folder of yours, read-only"),
     ("lxrun --clear-env -E LANG=C env", "choose its environment"),
     ("lxrun --strace=trace=file -o calls.txt ls", "record the calls that name a file"),
+    ("lxrun --backend vm uname -r", "let real Linux run it, in a VM"),
     ("lxrun --memory 512m --stats sort big.txt", "limit its memory and see what it used"),
 )
 
@@ -275,8 +296,25 @@ def _check(options: Options) -> None:
         for value, name in ((options.output, "-o"), (options.string_size, "-s")):
             if value is not None:
                 raise UsageError(f"{name} says how --strace prints, and --strace was not given")
+    if options.backend == "vm":
+        _check_vm(options)
+    elif options.vm_kernel is not None:
+        raise UsageError("--vm-kernel names the kernel of a VM, and --backend vm was not given")
     if options.program is None:
         raise UsageError("no program given: lxrun [OPTIONS] PROGRAM [ARGS...]; see lxrun --help")
+
+
+def _check_vm(options: Options) -> None:
+    """What a kernel that is not lxrun's own cannot be asked."""
+    refused = (
+        (options.strace is not None, "--strace"),
+        (options.stats, "--stats"),
+        (options.gdb is not None, "--gdb"),
+        (options.root_id, "--root-id"),
+    )
+    for given, name in refused:
+        if given:
+            raise UsageError(f"{name} needs lxrun's own kernel, and with --backend vm there is none")
 
 
 def parse_volume(text: str) -> Volume:
