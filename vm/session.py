@@ -8,7 +8,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vm import NotStarted, VmError
@@ -213,8 +213,8 @@ def _not_started(payload: bytes) -> NotStarted | VmError:
     return VmError(f"the VM cannot make {os.fsdecode(path)}: {os.strerror(number)}")
 
 
-def _in_thread(target: object, *arguments: object) -> None:
-    threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
+def _in_thread(target: Callable[..., object], *arguments: object) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True).start()
 
 
 def _read(fd: int) -> bytes:
