@@ -79,14 +79,19 @@ static void step(int number)
             break;
         }
         case 14: {
-            int size = pick(9 * PAGE);
-            label(ftruncate(pick(2) ? file : other, size), "%d ftruncate %d", number, size);
+            int size = pick(9 * PAGE), which = pick(2);
+            if (which)
+                size -= size % PAGE;
+            label(ftruncate(which ? file : other, size), "%d ftruncate %d", number, size);
             break;
         }
         case 15:
             /* From memory that is surely there: what a failed write leaves of a file is not for programs to know. */
             memset(copy, number, sizeof copy);
-            label(pwrite(pick(2) ? file : other, copy, offset, pick(20000)), "%d pwrite %d", number, offset);
+            if (pick(2))
+                label(pwrite(file, copy, PAGE, to % 5 * PAGE), "%d pwrite page %d", number, to % 5);
+            else
+                label(pwrite(other, copy, offset, pick(20000)), "%d pwrite %d", number, offset);
             break;
         case 16:
             for (int i = 0; i < count; i++) {
@@ -107,9 +112,10 @@ int main(int argc, char **argv)
 {
     random_start(argc, argv);
     probe_start();
+    /* Ends at a page's end always: what is stored past it in its last page is cleared whenever the kernel writes it back. */
     file = open("file", O_RDWR | O_CREAT, 0600);
     other = memfd_create("other", 0);
-    ftruncate(file, 5 * PAGE + 100);
+    ftruncate(file, 5 * PAGE);
     ftruncate(other, 3 * PAGE);
     /* Never mapped, never at its end: whether a read of nothing takes a private copy is the kernel's own affair. */
     constant = open("constant", O_RDWR | O_CREAT, 0600);
