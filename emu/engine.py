@@ -81,10 +81,16 @@ class Cpu(Protocol):
         """Make `run` return PREEMPTED soon.  Safe from any thread."""
 
     def set_page_table(self, pages: PageTable) -> None:
-        """Switch address space: forget every translation."""
+        """Another table for the same address space: forget every translation."""
+
+    def switch_page_table(self, pages: PageTable) -> None:
+        """Switch address space.  The engine may keep translations of the last one, until told to forget them."""
 
     def flush(self) -> None:
         """Forget cached translations: an entry already handed out was removed or lost a permission."""
+
+    def forget(self, pages: PageTable) -> None:
+        """The same for an address space that may be the current one or not."""
 
     def code_written(self, paddr: int, size: int) -> None:
         """The kernel wrote into a frame that may hold translated code."""

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
 from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
-from emu.host import keeps_time_by
+from emu.host import PORTABLE, keeps_time_by
+from emu.unicorn_tlb import KeptTlbs, find
 
 # unicorn/unicorn.h
 _HOOK_INTR, _HOOK_INSN, _HOOK_INSN_INVALID, _HOOK_TLB_FILL = 1, 2, 1 << 14, 1 << 17
@@ -179,6 +180,7 @@ class UnicornCpu:
         self._window = 0  # when it began
         self._grow = False
         self._unusual = False  # one of `_error`, `_grow` and `_port_registers` is set
+        self._kept: KeptTlbs | None = None
         self._supervisor: Supervisor | None = None
         self._keep: list[object] = [slots]  # what C holds pointers to
 
@@ -202,6 +204,8 @@ class UnicornCpu:
         self._scratch_view = arena.view(self._scratch, PAGE_SIZE)
         self._learn(arch.enter_user_mode(self, _NOWHERE))
         self.counter = self._find_counter()
+        if not PORTABLE:
+            self._kept = self._find_tlb(arena)
 
     def _find_counter(self) -> Callable[[], int] | None:
         """The library's own function behind the guest's cycle counter, if the host's clocks are made of it."""
@@ -278,6 +282,33 @@ class UnicornCpu:
                 ctypes.memmove(word, _NO_EXCEPTION, 4)
             self._lib.uc_context_restore(self._handle, self._context.address)
 
+    def _find_tlb(self, arena: Arena) -> KeptTlbs | None:
+        """Where the library keeps its TLB, if an experiment with two address spaces shows that it can be exchanged."""
+        frames = self._scratch, arena.alloc()
+        first, second = (
+            {_SCRATCH >> PAGE_SHIFT: self._scratch | READ | EXEC, _SCRATCH + _ALIAS >> PAGE_SHIFT: frame | READ | WRITE}
+            for frame in frames
+        )
+        for frame in frames:
+            arena.view(frame, PAGE_SIZE)[_COUNTER : _COUNTER + 8] = bytes(8)
+        code, register = self._arch.INCREMENT
+        pages, self._pages = self._pages, first
+        self._execute(code + self._arch.PRIVILEGED, {register: _SCRATCH + _ALIAS + _COUNTER})
+        self._kept = kept = find(self._lib, self._handle, self._arch, _SCRATCH)
+        if kept is not None:
+            self.switch_page_table(second)
+            self._execute(b"", {})
+            filled = self.fills
+            self.switch_page_table(first)
+            self._execute(b"", {})
+            counted = [arena.view(frame, PAGE_SIZE)[_COUNTER] for frame in frames]
+            if self.fills != filled or counted != [2, 1]:
+                raise RuntimeError("libunicorn's TLB cannot be exchanged; version 2.1.4's can")
+            self.forget(second)
+        self.set_page_table(pages)
+        arena.drop(frames[1])
+        return kept
+
     def execute(self, code: bytes, registers: dict[str, int]) -> Exit:
         """Run a few instructions in a page of their own, up to the fault that ends them."""
         pages = self._pages
@@ -285,15 +316,22 @@ class UnicornCpu:
             _SCRATCH >> PAGE_SHIFT: self._scratch | READ | EXEC,
             _SCRATCH + _ALIAS >> PAGE_SHIFT: self._scratch | READ,
         }
-        self._scratch_view[: len(code)] = code
-        self.code_written(self._scratch, PAGE_SIZE)
+        try:
+            return self._execute(code, registers)
+        finally:
+            self.set_page_table(pages)
+
+    def _execute(self, code: bytes, registers: dict[str, int]) -> Exit:
+        """The same with the page table in place; no code: the same as before."""
+        if code:
+            self._scratch_view[: len(code)] = code
+            self.code_written(self._scratch, PAGE_SIZE)
         self.write({**registers, self._arch.PC: _SCRATCH})
         self._booting = True
         try:
             return self.run()
         finally:
             self._booting = False
-            self.set_page_table(pages)
 
     def _hook(self, kind: int, callback: object, *instruction: c_int) -> None:
         hook = c_size_t()
@@ -488,9 +526,30 @@ class UnicornCpu:
         self._pages = pages
         self.flush()
 
+    def switch_page_table(self, pages: PageTable) -> None:
+        kept = self._kept
+        if kept is None:
+            self.set_page_table(pages)
+            return
+        fills = self.fills
+        known = kept.switch(self._pages, (fills - self._flushed, self._flush_at, self._most, self._window), pages)
+        if known is None:
+            self._flushed, self._most = fills, 0
+        else:
+            used, self._flush_at, self._most, self._window = known
+            self._flushed = fills - used
+        self._grow_at = self._flushed + self._flush_at
+        self._pages = pages
+
+    def forget(self, pages: PageTable) -> None:
+        if pages is self._pages:
+            self.flush()
+        elif self._kept is not None:
+            self._kept.forget(pages)
+
     def flush(self) -> None:
-        """Forget all translations.  The TLB keeps its size, so the next process finds it as the last one left it,
-        until little of it has been used for a while: then the library makes it smaller."""
+        """Forget all translations of the current address space.  The TLB keeps its size, so the next process finds it
+        as the last one left it, until little of it has been used for a while: then the library makes it smaller."""
         self.flushes += 1
         fills = self.fills
         used = fills - self._flushed

@@ -264,8 +264,7 @@ class Kernel:
 
     def flush(self, mm: PageFaults) -> None:
         """`mm` lost translations the engine may hold."""
-        if self.current is not None and self.current.mm is mm:
-            self.cpu.flush()
+        self.cpu.forget(mm.pages)
 
     def reload(self, mm: PageFaults) -> None:
         """`mm` has another page table."""
@@ -406,7 +405,7 @@ class Kernel:
     def exec_done(self, task: Task, registers: dict[str, int]) -> None:
         """A new program is in place: put `task` on the CPU at its first instruction."""
         self.current = task
-        self.cpu.set_page_table(task.mm.pages)
+        self.cpu.switch_page_table(task.mm.pages)
         self.cpu.write(registers)
         self.arch.reset_fp(self.cpu)
 

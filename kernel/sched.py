@@ -97,7 +97,7 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
         cpu.write(task.pending_registers)
         task.pending_registers = None
     if previous.mm is not task.mm:
-        cpu.set_page_table(task.mm.pages)
+        cpu.switch_page_table(task.mm.pages)
     if task.syscall_work or kernel.syscall_work:
         kernel.choose_entry(task)
     if previous.cred is not task.cred:

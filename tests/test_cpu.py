@@ -14,6 +14,7 @@ import pytest
 from emu.arch import x86_64 as arch
 from emu.arena import Arena
 from emu.engine import EXEC, READ, WRITE, Exit
+from emu.host import PORTABLE
 from emu.unicorn_cpu import UnicornCpu
 
 CODE, DATA = 0x400000, 0x600000
@@ -172,6 +173,61 @@ def test_flush_forgets_a_translation(kernel: Kernel) -> None:
     kernel.cpu.flush()
     assert kernel.run(b"\x8a\x03\xf4", rbx=DATA) is Exit.TRAP
     assert kernel.cpu.read(("rax",))[0] & 0xFF == 2
+
+
+@pytest.fixture
+def other(kernel: Kernel) -> Iterator[dict[int, int]]:
+    """A second address space: the same code, and nothing else yet."""
+    pages = {CODE >> 12: kernel.code | READ | EXEC}
+    yield pages
+    kernel.cpu.switch_page_table(kernel.pages)
+    kernel.cpu.forget(pages)
+
+
+def test_address_spaces_keep_their_translations(kernel: Kernel, other: dict[int, int]) -> None:
+    mine, theirs = kernel.map(DATA, READ), kernel.arena.alloc()
+    other[DATA >> 12] = theirs | READ
+    kernel.arena.view(mine, 1)[:] = b"\x01"
+    kernel.arena.view(theirs, 1)[:] = b"\x02"
+    kernel.load(b"\x8a\x03\xf4", rbx=DATA)
+    filled = []
+    for _ in range(3):
+        for pages, value in ((kernel.pages, 1), (other, 2)):
+            kernel.cpu.switch_page_table(pages)
+            kernel.cpu.write({"rip": CODE})
+            assert kernel.cpu.run() is Exit.TRAP
+            assert kernel.cpu.read(("rax",))[0] & 0xFF == value
+        filled.append(kernel.cpu.fills)
+    assert filled[2] == filled[0] if not PORTABLE else filled[2] > filled[0]
+
+
+def test_a_kept_translation_is_forgotten(kernel: Kernel, other: dict[int, int]) -> None:
+    old, new = kernel.map(DATA, READ), kernel.arena.alloc()
+    kernel.arena.view(old, 1)[:] = b"\x01"
+    kernel.arena.view(new, 1)[:] = b"\x02"
+    assert kernel.run(b"\x8a\x03\xf4", rbx=DATA) is Exit.TRAP
+    kernel.cpu.switch_page_table(other)
+    kernel.pages[DATA >> 12] = new | READ
+    kernel.cpu.forget(kernel.pages)
+    kernel.cpu.switch_page_table(kernel.pages)
+    assert kernel.run(b"\x8a\x03\xf4", rbx=DATA) is Exit.TRAP
+    assert kernel.cpu.read(("rax",))[0] & 0xFF == 2
+
+
+def test_more_address_spaces_than_are_kept(kernel: Kernel) -> None:
+    spaces = []
+    for value in range(40):
+        frame = kernel.arena.alloc()
+        kernel.arena.view(frame, 1)[:] = bytes([value])
+        spaces.append({CODE >> 12: kernel.code | READ | EXEC, DATA >> 12: frame | READ})
+    for _ in range(2):
+        for value, pages in enumerate(spaces):
+            kernel.cpu.switch_page_table(pages)
+            assert kernel.run(b"\x8a\x03\xf4", rbx=DATA) is Exit.TRAP
+            assert kernel.cpu.read(("rax",))[0] & 0xFF == value
+    kernel.cpu.switch_page_table(kernel.pages)
+    for pages in spaces:
+        kernel.cpu.forget(pages)
 
 
 def test_tlb_grows_over_a_large_working_set(kernel: Kernel) -> None:

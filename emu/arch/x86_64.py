@@ -53,6 +53,7 @@ UNICORN_MACHINE = (4, 8)  # UC_ARCH_X86, UC_MODE_64
 UNICORN_MODEL = 35  # EPYC: the fullest model without ERMS, whose REP MOVSB the engine does byte by byte
 UNICORN_CALL = 699  # the SYSCALL instruction
 UNICORN_COUNTER = "cpu_get_ticks_x86_64"  # the function behind RDTSC
+UNICORN_STATE, UNICORN_TLB_MODES = "qemu_get_cpu_x86_64", 3  # the function that gives the CPU's state; NB_MMU_MODES
 UNICORN_PORT_READ, UNICORN_PORT_WRITE = (218,), (500,)  # IN, OUT
 
 USER_CS, USER_SS = 0x33, 0x2B

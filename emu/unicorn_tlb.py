@@ -1,0 +1,136 @@
+"""Translations that outlive a switch of address spaces.
+
+A processor with tagged translations (x86's PCID, Arm's ASID) keeps those of several address spaces; the library's
+software MMU knows one set, which a switch has to forget: two processes that talk to each other then fetch the same ten
+pages, one call of the fill hook each, in every turn.  But all that the library keeps of translations
+is one descriptor and one table, and to exchange those is a tag's work.
+
+The library watches stores to translated code by marks in the current TLB only.  A translation put away needs none: one
+that may be executed as well as written is watched always, and of one that may only be written the kernel takes
+that permission away before the frame becomes executable for anybody (`kernel.fault`).
+
+Where they lie is the library's own affair (exec/cpu-defs.h, hw/core/cpu.h): the offsets are those of version 2.1.4 with
+64-bit pointers.  `find` believes them only if everything it can check looks as it must; if not,
+switches forget.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import c_int, c_size_t, c_void_p
+from struct import Struct
+from types import ModuleType
+from typing import Any
+
+from emu.engine import PageTable
+
+KEPT = 16  # address spaces, beside the current one, whose translations are kept
+
+# CPUState
+_ENVIRONMENT = 0x128  # env_ptr
+_BLOCKS, _BLOCKS_SIZE = 0x138, 4096 * 8  # tb_jmp_cache: blocks of code by virtual address
+# CPUTLBDesc: what is known of large pages, when the window began, what was used in it; the victim TLB, its I/O, and
+# a pointer to the table's I/O.
+_DESCRIPTOR = Struct("=qqqQQQ512s128sQ")
+# CPUTLBDescFast: mask and table.  CPUTLBEntry: the addresses it answers for when read, written and executed, ...
+_FAST = Struct("=QQ")
+_ENTRY, _IO_ENTRY, _EXECUTED = 64, 16, 16
+_ENTRY_SHIFT = 6
+_COMMON = 32  # CPUTLBCommon, before the descriptors: begins with a bit for every mode used since its last flush
+_BITS = range(6, 23)  # log2 of how many entries a table may have
+
+Growth = tuple[int, int, int, int]  # what the engine knows of how well a TLB is used
+
+
+def _words(address: int, size: int) -> memoryview:
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B").cast("Q")
+
+
+class KeptTlbs:
+    """The library's TLB in user mode, exchanged when the address space is.
+
+    An address space is named by its page table, whose identity counts.
+    """
+
+    def __init__(self, cpu: int, descriptor: int, fast: int, used: int, mode: int) -> None:
+        libc = ctypes.PyDLL(None)
+        self._malloc, self._free, self._memset = libc.malloc, libc.free, libc.memset
+        self._malloc.argtypes, self._malloc.restype = (c_size_t,), c_void_p
+        self._free.argtypes, self._free.restype = (c_void_p,), None
+        self._memset.argtypes, self._memset.restype = (c_void_p, c_int, c_size_t), c_void_p
+        self._descriptor, self._fast = _words(descriptor, _DESCRIPTOR.size), _words(fast, _FAST.size)
+        self._used, self._mode = memoryview((ctypes.c_uint16 * 1).from_address(used)).cast("B").cast("H"), 1 << mode
+        self._blocks = cpu + _BLOCKS
+        # By a page table's id, which is not given to another while it is here; the oldest first.
+        self._kept: dict[int, tuple[PageTable, bytes, bytes, Growth]] = {}
+
+    def switch(self, old: PageTable, growth: Growth, new: PageTable) -> Growth | None:
+        """Put the translations of `old` away and those of `new` in place, with what was known of their use: None if
+        there are none; then the TLB is empty, and as large as the last one."""
+        kept = self._kept
+        descriptor, fast = self._descriptor, self._fast
+        mine = kept.pop(id(new), None)
+        kept[id(old)] = (old, bytes(descriptor), bytes(fast), growth)
+        self._memset(self._blocks, 0, _BLOCKS_SIZE)
+        self._used[0] |= self._mode
+        if mine is not None:
+            descriptor[:] = memoryview(mine[1]).cast("Q")
+            fast[:] = memoryview(mine[2]).cast("Q")
+        else:
+            self._make_table()
+        if not old or len(kept) > KEPT:
+            self.forget(old if not old else next(iter(kept.values()))[0])
+        return mine and mine[3]
+
+    def _make_table(self) -> None:
+        """An empty TLB in place of the one put away, which the library may free or replace as its own."""
+        entries = (self._fast[0] >> _ENTRY_SHIFT) + 1
+        table, io_table = self._malloc(entries * _ENTRY), self._malloc(entries * _IO_ENTRY)
+        if not table or not io_table:
+            raise MemoryError("no memory for the translations of another address space")
+        self._memset(table, 0xFF, entries * _ENTRY)
+        began = _DESCRIPTOR.unpack_from(self._descriptor)[2]
+        _DESCRIPTOR.pack_into(self._descriptor, 0, -1, -1, began, 0, 0, 0, b"\xff" * 512, b"", io_table)
+        self._fast[1] = table
+
+    def forget(self, pages: PageTable) -> None:
+        """Free what is kept of an address space that is not the current one, if anything is."""
+        mine = self._kept.pop(id(pages), None)
+        if mine is not None:
+            _pages, descriptor, fast, _growth = mine
+            self._free(_DESCRIPTOR.unpack(descriptor)[-1])
+            self._free(_FAST.unpack(fast)[1])
+
+
+def find(lib: Any, handle: c_void_p, arch: ModuleType, executed: int) -> KeptTlbs | None:
+    """The TLB that holds the page of `executed`, an instruction just run; None if it does not lie where it should.
+
+    `arch` names the function that gives the CPU's state, and how many modes its TLB has.
+    """
+    if sys.platform == "win32" or ctypes.sizeof(c_void_p) != 8:
+        return None  # malloc may be another than the library's; the layout is another
+    try:
+        state = lib[arch.UNICORN_STATE]
+    except AttributeError:
+        return None  # private, and hidden in this build
+    state.argtypes, state.restype = (c_void_p, c_int), c_void_p
+    cpu = state(handle, -1)  # UNASSIGNED_CPU_INDEX
+    if not cpu:
+        return None
+    modes = arch.UNICORN_TLB_MODES
+    environment = c_size_t.from_address(cpu + _ENVIRONMENT).value
+    # The processor's own state and what goes before it (ArchCPU, CPUNegativeOffsetState) follow CPUState.
+    if environment % 16 or not cpu < environment < cpu + 2 * _BLOCKS_SIZE:
+        return None
+    fast = environment - 16 - modes * _FAST.size
+    first = fast - modes * _DESCRIPTOR.size & ~15
+    tables = [_FAST.unpack_from(_words(fast + mode * _FAST.size, _FAST.size)) for mode in range(modes)]
+    if any(not table or mask not in {(1 << bits) - 1 << _ENTRY_SHIFT for bits in _BITS} for mask, table in tables):
+        return None
+    page = executed & ~0xFFF
+    for mode, (mask, table) in enumerate(tables):
+        place = table + (executed >> 12 << _ENTRY_SHIFT & mask)
+        if c_size_t.from_address(place + _EXECUTED).value == page:
+            return KeptTlbs(cpu, first + mode * _DESCRIPTOR.size, fast + mode * _FAST.size, first - _COMMON, mode)
+    return None
