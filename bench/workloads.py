@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from bench.runners import EVERY, LXRUN, NATIVE, QEMU, QILING, RUNNERS, VM_COLD, VM_WARM, WITH_TASKS
 
 PROGRAMS = Path(__file__).parent / "programs"
 GIB = 1 << 30
 
-NATIVE, LXRUN, QEMU, QILING = "native", "lxrun", "qemu-user", "Qiling"
-RUNNERS = (NATIVE, LXRUN, QEMU, QILING)
-WITH_TASKS = (NATIVE, LXRUN, QEMU)
+COUNT = "{count}"  # in argv: how many operations
+FLAGS = {"first": ["-nostdlib"]}  # of programs that do not take the usual ones
 
 Seconds = dict[str, float]
 """Median time of each runner that could do the work."""
@@ -45,7 +46,8 @@ class Workload:
 
     qemu-user does not follow exec: what the programs that its guest starts run on is the host.  `qemu_argv` is
     then what a native shell runs, with each program under qemu-user.  `runners` are those that can be expected
-    to do it: Qiling has neither processes nor threads."""
+    to do it: Qiling has neither processes nor threads.  `sizes` are other counts than `count`, for runners whose work
+    would be over too soon or take too long."""
 
     key: str
     title: str
@@ -57,6 +59,10 @@ class Workload:
     warm: bool = False  # the host's caches are filled by a native run before each timed one
     qemu_argv: list[str] | None = None
     runners: tuple[str, ...] = RUNNERS
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def count_of(self, runner: str) -> int:
+        return self.sizes.get(runner, self.count)
 
     @property
     def unit(self) -> str:
@@ -101,7 +107,8 @@ def inserts() -> str:
 def write_inputs(work: Path) -> None:
     """The files the workloads read, and their C programs."""
     for source in sorted(PROGRAMS.glob("*.c")):
-        subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", str(work / source.stem), str(source)], check=True)
+        flags = FLAGS.get(source.stem, ["-pthread"])
+        subprocess.run(["gcc", "-O2", "-static", *flags, "-o", str(work / source.stem), str(source)], check=True)
     if shutil.which("autoconf"):
         shutil.copy(PROGRAMS / "configure.ac", work)
         (work / "Makefile.in").write_text("all:\n")
@@ -213,7 +220,13 @@ def workloads(work: Path) -> list[Workload]:
             "start",
             "`busybox true`, whole process",
             ["/bin/busybox", "true"],
-            (Target("≤ 120 ms", 0.120, lambda s: s[LXRUN]), ratio(0.6, QILING)),
+            (
+                Target("≤ 120 ms", 0.120, lambda s: s[LXRUN]),
+                ratio(0.6, QILING),
+                Target("VM, booting: ≤ 4 s", 4, lambda s: s[VM_COLD], (VM_COLD,)),
+                Target("VM, kept and resumed: ≤ 1 s", 1, lambda s: s[VM_WARM], (VM_WARM,)),
+            ),
+            runners=EVERY,
         ),
         Workload("cpu", "CRC-32, matrices, qsort in C", [str(work / "cpu")], compute),
         Workload("shell", "busybox sh, 200,000 iterations", ["/bin/busybox", "sh", "-c", SHELL], compute),
@@ -243,3 +256,49 @@ def workloads(work: Path) -> list[Workload]:
 
 MEMORY_LIMIT_MB = 60.0
 SLEEPER_KB_LIMIT = 150.0
+
+
+def study_workloads(work: Path) -> list[Workload]:
+    """What the trade-off study runs: each with an idle run, so that start and steady cost come apart.
+
+    The sizes are for a second or so of work, a fraction of it natively.
+    """
+    cpu, calls, stream = (str(work / name) for name in ("cpu", "calls", "stream"))
+    shell = ["/bin/busybox", "sh", "-c"]
+
+    def counted(key: str, title: str, program: list[str], sizes: dict[str, int], size: int = 0) -> Workload:
+        vms = {VM_COLD: sizes[VM_WARM]}
+        return Workload(
+            key, title, [*program, COUNT], (), [*program, "0"], 1, bytes=size, runners=EVERY, sizes={**sizes, **vms}
+        )
+
+    def sizes(native: int, lxrun: int, qemu: int, qiling: int, vm: int) -> dict[str, int]:
+        return {NATIVE: native, LXRUN: lxrun, QEMU: qemu, QILING: qiling, VM_WARM: vm}
+
+    def loop(key: str, title: str, command: str, counts: dict[str, int], qemu: str = "") -> Workload:
+        """`command` in a loop of a shell."""
+        counts = {**counts, VM_COLD: counts[VM_WARM]}
+        here, idle = (FORKS.format(count=count, command=command) for count in (COUNT, 0))
+        there = [*shell, FORKS.format(count=COUNT, command=qemu)] if qemu else None
+        return Workload(key, title, [*shell, here], (), [*shell, idle], 1, qemu_argv=there, runners=EVERY, sizes=counts)
+
+    mib = 1 << 20
+    return [
+        counted("cpu", "CRC-32, matrices, qsort in C, once", [cpu], sizes(2, 2, 2, 2, 2)),
+        loop("shell", "one turn of a loop in busybox sh", ":", sizes(300_000, 20_000, 40_000, 500, 15_000)),
+        counted("getpid", "`getpid`", [calls, "getpid"], sizes(3_000_000, 500_000, 2_000_000, 20_000, 2_000_000)),
+        counted("stat", "`stat` of a file", [calls, "stat"], sizes(300_000, 30_000, 150_000, 10_000, 700)),
+        counted(
+            "pipe", "1-byte write and read, pipe", [calls, "pipe"], sizes(400_000, 100_000, 300_000, 10_000, 60_000)
+        ),
+        loop(
+            "forkexec",
+            "fork and exec of `busybox true`",
+            "/bin/busybox true",
+            sizes(500, 80, 150, 20, 50),
+            qemu="qemu-x86_64 /bin/busybox true",
+        ),
+        counted("read", "1 MiB read from a file", [stream, "read"], sizes(4096, 1024, 4096, 256, 200), mib),
+        counted("write", "1 MiB written to a file", [stream, "write"], sizes(2048, 1024, 2048, 256, 200), mib),
+        counted("stream", "1 MiB through a pipe", [stream, "pipe"], sizes(1024, 256, 1024, 64, 64), mib),
+    ]
