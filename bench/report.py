@@ -24,6 +24,11 @@ carry over better.
 """
 
 
+def number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 class Report:
     def __init__(
         self,
@@ -55,7 +60,7 @@ class Report:
                     continue
                 value = target.value(seconds)
                 met = "yes" if target.met(value) else "**no**"
-                rows.append(f"| {workload.title} | {target.text} | {value:.3g} | {met} |")
+                rows.append(f"| {workload.title} | {target.text} | {number(value)} | {met} |")
         peak = self.peaks.get(LXRUN)
         if peak is not None:
             met = "yes" if peak <= MEMORY_LIMIT_MB else "**no**"
@@ -77,9 +82,9 @@ class Report:
                 if runner not in seconds:
                     cells.append(self.results[workload.key].failed.get(runner, "–"))
                 elif runner == NATIVE or NATIVE not in seconds:
-                    cells.append(f"{seconds[runner]:.3g}")
+                    cells.append(number(seconds[runner]))
                 else:
-                    cells.append(f"{seconds[runner]:.3g} ({seconds[runner] / seconds[NATIVE]:.3g}×)")
+                    cells.append(f"{number(seconds[runner])} ({number(seconds[runner] / seconds[NATIVE])}×)")
             rows.append(f"| {workload.title} | {workload.unit} | {' | '.join(cells)} |")
         cells = [f"{self.peaks[r]:.1f}" if r in self.peaks else "–" for r in self.columns]
         rows.append(f"| peak memory of `busybox true` | MB | {' | '.join(cells)} |")

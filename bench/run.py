@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -97,6 +98,8 @@ def measure(
     """Fill `results`, leaving alone what is there already; `keep` is called whenever there is something new."""
     for workload in chosen:
         result = results.setdefault(workload.key, Measured())
+        if workload.prepare is not None:
+            workload.prepare()
         expected = ""
         new = [r for r in runners if r in workload.runners and r not in result.checked]
         if new and NATIVE in result.checked:  # by the run that this one goes on with
@@ -164,6 +167,7 @@ def measure_sleepers(work: Path) -> Sleepers:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then nothing is left behind
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, help="5; of the study 3")
     parser.add_argument("--only", default="", help="workloads by key, comma-separated")
@@ -182,7 +186,11 @@ def main() -> None:
         if options.again:
             study.again()
         else:
-            study.run(options.rounds or 3, named, keys, options.json, not options.no_docs)
+            try:
+                study.run(options.rounds or 3, named, keys, options.json, not options.no_docs)
+            except KeyboardInterrupt:
+                print("\ninterrupted: what is measured is kept, the same command goes on from here", file=sys.stderr)
+                sys.exit(130)
         return
 
     runners = []

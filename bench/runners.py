@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT = 180
+TIMEOUT = 300
 
 NATIVE, LXRUN, QEMU, QILING = "native", "lxrun", "qemu-user", "Qiling"
 VM_WARM, VM_COLD = "VM warm", "VM cold"
@@ -126,7 +126,7 @@ def last_line(path: Path) -> str:
     """What a program complained of in the end, without the names of this machine's directories."""
     lines = path.read_text(errors="replace").split("\n")
     line = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return re.sub(r"/\S*/", "", line)[:160]
+    return re.sub(r"/\S*/", "", line).replace("|", "/")[:160]  # it may come to stand in a table
 
 
 def why_failed(run: Run) -> str:
@@ -136,5 +136,8 @@ def why_failed(run: Run) -> str:
     if run.status < 0:
         return f"killed by {signal.Signals(-run.status).name}"
     if run.status:
-        return f"exit status {run.status}" + (f" ({run.complaint})" if run.complaint else "")
+        notes = [run.complaint] if run.complaint else []
+        if 128 < run.status < 128 + signal.NSIG:  # as a shell tells of a program that was killed
+            notes.insert(0, f"128 + {signal.Signals(run.status - 128).name}")
+        return f"exit status {run.status}" + (f" ({', '.join(notes)})" if notes else "")
     return ""

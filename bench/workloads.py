@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,7 @@ class Workload:
     qemu_argv: list[str] | None = None
     runners: tuple[str, ...] = RUNNERS
     sizes: Mapping[str, int] = field(default_factory=dict)
+    prepare: Callable[[], None] | None = None  # makes what only this workload needs
 
     def count_of(self, runner: str) -> int:
         return self.sizes.get(runner, self.count)
@@ -89,6 +91,16 @@ while [ ! -S bench.sock ]; do sleep 0.02; done
 kill $server
 wait $server
 """
+PGBENCH = """
+$UNDER {bin}/postgres -D data & server=$!
+until {bin}/pg_isready -q; do kill -0 $server 2>/dev/null && sleep 0.05 || {{ wait $server; exit; }}; done
+[ $1 = 0 ] || $UNDER {bin}/pgbench -n -S -c 4 -j 2 -t $(($1 / 4)) >/dev/null || exit 1
+kill -INT $server
+wait $server
+"""
+AS_POSTGRES = ["/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+REPEAT = 'i=0; while [ $i -lt 10 ]; do "$@" || exit; i=$((i+1)); done'
+CASES = 1000
 SHELL = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo $i"
 
 
@@ -116,10 +128,40 @@ def write_inputs(work: Path) -> None:
         (work / "install-sh").touch(0o755)
         subprocess.run(["autoconf"], cwd=work, check=True)
         commands_under_qemu(work / "under-qemu", work / "under_qemu")
+    applets = ("true", "echo {}", "expr {} + 4", "basename /usr/{}", "printf %05d {}", "factor {}", "seq {} 9", "false")
+    lines = (f"/bin/busybox {applets[n % len(applets)].format(n)}\n" for n in range(CASES))
+    (work / "cases").write_text("".join(lines))
     piece = bytes(range(256)) * 4096
     with (work / "gibibyte").open("wb") as f:
         for _ in range(GIB // len(piece)):
             f.write(piece)
+
+
+def postgresql() -> Path | None:
+    """The directory of the newest PostgreSQL's programs."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def fill_database(work: Path, programs: Path) -> None:
+    """A cluster with pgbench's tables, made natively; it belongs to whoever may run a server."""
+    work.chmod(0o755)
+    folder = work / "postgresql"
+    folder.mkdir()
+    user = []
+    if os.geteuid() == 0:
+        user = AS_POSTGRES
+        shutil.chown(folder, "postgres", "postgres")
+    script = """
+    {bin}/initdb -D data --no-sync -A trust -U postgres
+    printf "listen_addresses = ''\\nunix_socket_directories = '$PWD'\\nfsync = off\\n" >>data/postgresql.conf
+    {bin}/pg_ctl -D data -w start
+    {bin}/pgbench -h "$PWD" -U postgres -i -q postgres
+    {bin}/pg_ctl -D data -w stop
+    """
+    argv = [*user, "/bin/sh", "-ec", script.format(bin=programs)]
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    subprocess.run(argv, cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def commands_under_qemu(folder: Path, wrapper: Path) -> None:
@@ -177,6 +219,29 @@ def task_workloads(work: Path) -> list[Workload]:
         target = Target("≥ 15,000 requests/s", 15_000, lambda s: 1e6 / s[LXRUN], at_least=True)
         title = "redis-benchmark GET, 50 clients, pipeline 16"
         found.append(Workload("redis", title, [*sh, "100000"], (target,), [*sh, "0"], 100_000, runners=(NATIVE, LXRUN)))
+    if (programs := postgresql()) is not None:
+        folder = work / "postgresql"
+        there = f"cd {folder}; export PGHOST={folder} PGUSER=postgres PGDATABASE=postgres"
+        user = AS_POSTGRES if os.geteuid() == 0 else []
+
+        def pgbench(count: str, under: str = "") -> list[str]:
+            return [*user, "/bin/sh", "-c", f"UNDER={under}; {there}; {PGBENCH.format(bin=programs)}", "sh", count]
+
+        target = Target("≥ 0.35 × qemu-user's rate", 0.35, lambda s: s[QEMU] / s[LXRUN], (LXRUN, QEMU), at_least=True)
+        found.append(
+            Workload(
+                "pgbench",
+                "pgbench, select only, 4 clients",
+                pgbench(COUNT),
+                (target,),
+                pgbench("0"),
+                400,
+                qemu_argv=pgbench(COUNT, shutil.which("qemu-x86_64") or "qemu-x86_64"),
+                runners=WITH_TASKS,
+                sizes={NATIVE: 20_000},
+                prepare=lambda: fill_database(work, programs),
+            )
+        )
     if shutil.which("autoconf"):
         script = "rm -rf built; mkdir built; cd built; {more}exec {shell} ../configure --quiet {options}"
         under = f"export UNDER_QEMU={work}/under-qemu PATH={work}/under-qemu; "
@@ -251,6 +316,34 @@ def workloads(work: Path) -> list[Workload]:
         ),
         Workload("find", "`find /usr -type f`, warm", ["find", "/usr", "-type", "f"], (ratio(12, NATIVE),), warm=True),
         *task_workloads(work),
+        *own_workloads(),
+    ]
+
+
+def own_workloads() -> list[Workload]:
+    """What lxrun's own commands cost; all of them are native processes."""
+
+    def repeated(backend: str) -> list[str]:
+        program = [sys.executable, "-m", "lxrun", "--backend", backend, "/bin/busybox", "true"]
+        return ["/bin/sh", "-c", REPEAT, "sh", *program]
+
+    return [
+        Workload(
+            "auto",
+            "`lxrun --backend auto` over `emulate`, `busybox true`",
+            repeated("auto"),
+            (Target("≤ 5 ms more", 5, lambda s: s[NATIVE] / 1e3, (NATIVE,)),),
+            repeated("emulate"),
+            10,
+            runners=(NATIVE,),
+        ),
+        Workload(
+            "conform",
+            f"`lxconform`, {CASES:,} short cases, 2 jobs",
+            [sys.executable, "-m", "conformance", "run", "cases", "--jobs", "2"],
+            (Target("≥ 8 cases/s", 8, lambda s: CASES / s[NATIVE], (NATIVE,), at_least=True),),
+            runners=(NATIVE,),
+        ),
     ]
 
 

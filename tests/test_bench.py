@@ -10,7 +10,7 @@ import pytest
 from harness import require
 
 from bench.run import Measured
-from bench.runners import EVERY, LXRUN, NATIVE, QEMU, QILING, VM_COLD, VM_WARM
+from bench.runners import EVERY, LXRUN, NATIVE, QEMU, QILING, VM_COLD, VM_WARM, Run, last_line, why_failed
 from bench.study import Instances, Study, Task, conduct
 from bench.tradeoffs import Crossing, Line, Page, crossing, duration
 from bench.workloads import Workload, study_workloads
@@ -103,6 +103,24 @@ def test_data_is_the_whole_study() -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "status, told",
+    [
+        (0, ""),
+        (1, "exit status 1 (pipe: Function not implemented)"),
+        (-9, "killed by SIGKILL"),
+        (139, "exit status 139 (128 + SIGSEGV, pipe: Function not implemented)"),
+    ],
+)
+def test_reasons(status: int, told: str) -> None:
+    assert why_failed(Run(0.1, status, "", "pipe: Function not implemented")) == told
+
+
+def test_no_directory_in_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "said").write_text(f"Traceback\n{tmp_path}/bench/tool: no {tmp_path}/such thing\n\n")
+    assert last_line(tmp_path / "said") == "tool: no such thing"
 
 
 def few_calls(work: Path) -> list[Workload]:
