@@ -98,25 +98,27 @@ class Report:
         from matplotlib import pyplot
 
         matplotlib.rcParams["svg.hashsalt"] = "lxrun"
-        figure, axes = pyplot.subplots(figsize=(9, 0.62 * len(self.workloads) + 1.4))
-        height = 0.8 / len(self.columns)
+        compared = [w for w in self.workloads if NATIVE in (s := self.medians[w.key]) and len(s) > 1]
+        figure, axes = pyplot.subplots(figsize=(9, 0.62 * len(compared) + 1.4))
+        height = 0.19
         colours = dict(zip(EVERY, ("#8a8a8a", "#1f6fb2", "#d98b2b", "#a5332f", "#4b9b5a", "#265f33"), strict=True))
-        for row, workload in enumerate(self.workloads):
+        for row, workload in enumerate(compared):
             seconds = self.medians[workload.key]
-            base = seconds.get(NATIVE)
-            for place, runner in enumerate(self.columns):
-                if base is None or runner not in seconds:
-                    continue
-                times = max(seconds[runner] / base, 0.01)
-                y = row + (place - (len(self.columns) - 1) / 2) * height
-                axes.barh(y, times, height * 0.92, color=colours[runner])
-                axes.text(times * 1.06, y, f"{times:.3g}", va="center", fontsize=7)
-        axes.set_yticks(range(len(self.workloads)), [w.title.replace("`", "") for w in self.workloads], fontsize=8)
-        axes.invert_yaxis()
+            present = [r for r in self.columns if r in seconds]
+            bar = min(height, 0.86 / len(present))
+            for place, runner in enumerate(present):
+                times = max(seconds[runner] / seconds[NATIVE], 0.01)
+                y = row + (place - (len(present) - 1) / 2) * bar
+                axes.barh(y, times, bar * 0.92, color=colours[runner])
+                axes.text(times * 1.06, y, number(times), va="center", fontsize=7)
+        axes.set_yticks(range(len(compared)), [w.title.replace("`", "") for w in compared], fontsize=8)
+        axes.set_ylim(len(compared) - 0.4, -0.6)
         axes.set_xscale("log")
         axes.set_xlabel("time relative to native (logarithmic; shorter is better)")
         handles = [pyplot.Rectangle((0, 0), 1, 1, color=colours[r]) for r in self.columns]
-        axes.legend(handles, self.columns, fontsize=8, loc="lower right")
+        axes.legend(
+            handles, self.columns, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=6, frameon=False
+        )
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         figure.tight_layout()
