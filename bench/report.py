@@ -95,7 +95,7 @@ class Report:
         import matplotlib
 
         matplotlib.use("svg")
-        from matplotlib import pyplot
+        from matplotlib import patches, pyplot
 
         matplotlib.rcParams["svg.hashsalt"] = "lxrun"
         compared = [w for w in self.workloads if NATIVE in (s := self.medians[w.key]) and len(s) > 1]
@@ -115,7 +115,7 @@ class Report:
         axes.set_ylim(len(compared) - 0.4, -0.6)
         axes.set_xscale("log")
         axes.set_xlabel("time relative to native (logarithmic; shorter is better)")
-        handles = [pyplot.Rectangle((0, 0), 1, 1, color=colours[r]) for r in self.columns]
+        handles = [patches.Rectangle((0, 0), 1, 1, color=colours[r]) for r in self.columns]
         axes.legend(
             handles, self.columns, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=6, frameon=False
         )

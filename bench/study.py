@@ -101,8 +101,9 @@ class Waiting:
         self.argv = command(runner, [program])
         self.env = environment(runner, work)
         self.complaints = work / "complaints"
-        self.input, self.theirs = os.pipe2(os.O_CLOEXEC)[::-1]
+        self.theirs, self.input = os.pipe2(os.O_CLOEXEC)
         self.pids: list[int] = []
+        self.ready = 0  # have printed
 
     def start(self, count: int) -> float:
         """Start `count` side by side; seconds until the last one has printed.  Raises NoAnswer."""
@@ -115,6 +116,7 @@ class Waiting:
                     raise NoAnswer(f"nothing printed within {ANSWER_LIMIT:.0f} s")
                 if not os.read(output, 1):
                     raise NoAnswer(last_line(self.complaints) or "it ended and had printed nothing")
+                self.ready += 1
             return time.perf_counter() - started
         finally:
             for output in outputs:
@@ -161,7 +163,7 @@ def first_byte(runner: str, work: Path) -> tuple[float, float]:
     return first, time.perf_counter() - started
 
 
-def measure_start(study: Study, runners: Sequence[str], work: Path, keep: Keep) -> None:
+def measure_start(study: Study, runners: Sequence[str], work: Path, keep: Callable[[], None]) -> None:
     for number in range(study.rounds):
         for runner in runners:
             if runner in study.silent or len(study.first.get(runner, ())) > number:
@@ -182,34 +184,38 @@ def measure_start(study: Study, runners: Sequence[str], work: Path, keep: Keep) 
 
 
 def measure_memory(
-    study: Study, runners: Sequence[str], work: Path, keep: Keep, levels: Sequence[int] = LEVELS
+    study: Study, runners: Sequence[str], work: Path, keep: Callable[[], None], levels: Sequence[int] = LEVELS
 ) -> None:
     for runner in runners:
         if runner in study.memory or runner in study.silent:
             continue
-        found = []
+        found: list[Instances] = []
         with waiting(runner, work) as programs:
             began, why = time.monotonic(), ""
             before = available()
             for wanted in levels:
-                while len(programs.pids) < wanted and not why:
+                while programs.ready < wanted and not why:
                     try:
-                        programs.start(min(wanted - len(programs.pids), os.cpu_count() or 1))
+                        programs.start(min(wanted - programs.ready, os.cpu_count() or 1))
                     except NoAnswer as failure:
                         why = f"the next one failed: {failure}"
                         break
-                    each = (before - available()) / len(programs.pids)
+                    each = (before - available()) / programs.ready
                     if available() - 2 * each < RESERVE:
                         why = f"more would have left less than {RESERVE >> 30} GiB of memory to the machine"
                     elif time.monotonic() - began > STARTING_LIMIT:
                         why = f"after {STARTING_LIMIT:.0f} s no more were started"
-                count = len(programs.pids)
+                count = programs.ready
                 if found and found[-1].count == count:
                     found[-1].why = why
+                if not count or (found and found[-1].count == count):
                     break
                 found.append(Instances(wanted, count, proportional(programs.pids), why if count < wanted else ""))
                 print(f"memory     {runner:10} {count} instances: {found[-1].bytes / 1e6:.0f} MB {why}", flush=True)
-        study.memory[runner] = found
+        if found:
+            study.memory[runner] = found
+        else:
+            study.silent[runner] = why
         keep()
 
 

@@ -210,7 +210,25 @@ class Page:
                     cell += f" ({times(costs[runner] / costs[NATIVE])})"
                 cells.append(cell)
             rows.append(f"| {task.title} | {' | '.join(cells)} |")
-        return "\n".join(rows)
+        return "\n".join(rows) + self.spread()
+
+    def spread(self) -> str:
+        """How far runs of the same thing were apart where they were furthest."""
+        found = [
+            (max(seconds) / min(seconds), runner, task.title)
+            for task in self.study.tasks.values()
+            for runs in (task.measured.work, task.measured.idle)
+            for runner, seconds in runs.items()
+            if len(seconds) > 1
+        ]
+        if not found:
+            return ""
+        middle = statistics.median(ratio for ratio, _, _ in found)
+        most, runner, title = max(found)
+        told = (
+            f"Of runs of one kind the slowest took {times(middle)} the time of the fastest (the median of all kinds), "
+        )
+        return f"\n\n{told}at most {times(most)} ({runner}, {title})."
 
     def memory_table(self) -> str:
         levels = sorted({i.wanted for found in self.study.memory.values() for i in found})

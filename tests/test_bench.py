@@ -11,7 +11,7 @@ from harness import require
 
 from bench.run import Measured
 from bench.runners import EVERY, LXRUN, NATIVE, QEMU, QILING, VM_COLD, VM_WARM, Run, last_line, why_failed
-from bench.study import Instances, Study, Task, conduct
+from bench.study import Instances, Study, Task, conduct, measure_memory
 from bench.tradeoffs import Crossing, Line, Page, crossing, duration
 from bench.workloads import Workload, study_workloads
 
@@ -83,6 +83,13 @@ def test_missing_runner(runner: str) -> None:
     assert ("on, 1.23 s" in after) == (runner not in (LXRUN, VM_WARM))
 
 
+def test_spread() -> None:
+    study = example()
+    assert "took 1× the time of the fastest (the median of all kinds), at most 1×" in Page(study).text()
+    study.tasks["getpid"].measured.work[QEMU] = [3.0, 6.0, 3.1]
+    assert "at most 2× (qemu-user, `getpid`)." in Page(study).text()
+
+
 def test_noise_is_not_a_cost() -> None:
     study = example()
     study.tasks["getpid"].measured.work[LXRUN] = [0.09] * 3  # less than with no operations
@@ -121,6 +128,16 @@ def test_reasons(status: int, told: str) -> None:
 def test_no_directory_in_a_reason(tmp_path: Path) -> None:
     (tmp_path / "said").write_text(f"Traceback\n{tmp_path}/bench/tool: no {tmp_path}/such thing\n\n")
     assert last_line(tmp_path / "said") == "tool: no such thing"
+
+
+def test_no_answer(tmp_path: Path) -> None:
+    """A program that ends without its byte is a reason, not memory."""
+    (tmp_path / "first").write_text("#!/bin/sh\necho no such luck >&2\n")
+    (tmp_path / "first").chmod(0o755)
+    study = Study([], 1)
+    measure_memory(study, [NATIVE], tmp_path, lambda: None, levels=(1, 2))
+    assert study.memory == {}
+    assert study.silent == {NATIVE: "the next one failed: no such luck"}
 
 
 def few_calls(work: Path) -> list[Workload]:
