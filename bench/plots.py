@@ -136,7 +136,7 @@ class Plots:
             lines = {r: line for r in LINES if (line := page.line(key, r)) is not None}
             last = 100 / lines[LXRUN].each
             first = max(last / 1e5, 1)
-            counts = [first * (last / first) ** (i / 200) for i in range(201)]
+            counts = [first * (last / first) ** (i / 80) for i in range(81)]
             for runner, line in lines.items():
                 colour, _, dashes = STYLES[runner]
                 axes.plot(counts, [line.at(n) for n in counts], color=colour, ls=dashes, lw=1.6)
