@@ -11,6 +11,7 @@ def main() -> None:
     from qiling.const import QL_VERBOSE
 
     machine = Qiling(sys.argv[1:], "/", env=dict(os.environ), verbose=QL_VERBOSE.DISABLED)
+    machine.os.path.cwd = os.getcwd()  # else it is /
     machine.run()
     sys.stdout.flush()
     os._exit(machine.os.exit_code or 0)

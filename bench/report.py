@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
-import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.workloads import LXRUN, MEMORY_LIMIT_MB, NATIVE, RUNNERS, SLEEPER_KB_LIMIT, Seconds, Workload
+from bench.machine import machine
+from bench.runners import EVERY, LXRUN, NATIVE
+from bench.workloads import MEMORY_LIMIT_MB, SLEEPER_KB_LIMIT, Seconds, Workload
 
 if TYPE_CHECKING:
     from bench.run import Measured, Sleepers
@@ -27,29 +24,9 @@ carry over better.
 """
 
 
-def machine() -> str:
-    """The machine and the versions, one line each."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text().splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    lines = [
-        f"- {cpu}, {os.cpu_count()} cores, {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
-        f"- {platform.system()} {platform.release()}, CPython {platform.python_version()}",
-        "- " + ", ".join(f"{name} {_version(name)}" for name in ("unicorn", "qiling")),
-    ]
-    qemu = shutil.which("qemu-x86_64")
-    if qemu:
-        lines.append("- " + subprocess.run([qemu, "--version"], capture_output=True, text=True).stdout.splitlines()[0])
-    return "\n".join(lines)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
+def number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 class Report:
@@ -66,6 +43,7 @@ class Report:
         self.peaks = peaks
         self.sleepers = sleepers
         self.rounds = rounds
+        self.columns = [r for r in EVERY if any(r in m.work or r in m.failed for m in results.values())]
         self.medians: dict[str, Seconds] = {w.key: results[w.key].medians(w) for w in workloads}
 
     def targets(self) -> str:
@@ -82,7 +60,7 @@ class Report:
                     continue
                 value = target.value(seconds)
                 met = "yes" if target.met(value) else "**no**"
-                rows.append(f"| {workload.title} | {target.text} | {value:.3g} | {met} |")
+                rows.append(f"| {workload.title} | {target.text} | {number(value)} | {met} |")
         peak = self.peaks.get(LXRUN)
         if peak is not None:
             met = "yes" if peak <= MEMORY_LIMIT_MB else "**no**"
@@ -96,49 +74,51 @@ class Report:
 
     def times(self) -> str:
         """Every median, with its ratio to native."""
-        rows = [f"| what | unit | {' | '.join(RUNNERS)} |", "|---|---|" + "---:|" * len(RUNNERS)]
+        rows = [f"| what | unit | {' | '.join(self.columns)} |", "|---|---|" + "---:|" * len(self.columns)]
         for workload in self.workloads:
             seconds = self.medians[workload.key]
             cells = []
-            for runner in RUNNERS:
+            for runner in self.columns:
                 if runner not in seconds:
                     cells.append(self.results[workload.key].failed.get(runner, "–"))
                 elif runner == NATIVE or NATIVE not in seconds:
-                    cells.append(f"{seconds[runner]:.3g}")
+                    cells.append(number(seconds[runner]))
                 else:
-                    cells.append(f"{seconds[runner]:.3g} ({seconds[runner] / seconds[NATIVE]:.3g}×)")
+                    cells.append(f"{number(seconds[runner])} ({number(seconds[runner] / seconds[NATIVE])}×)")
             rows.append(f"| {workload.title} | {workload.unit} | {' | '.join(cells)} |")
-        cells = [f"{self.peaks[r]:.1f}" if r in self.peaks else "–" for r in RUNNERS]
+        cells = [f"{self.peaks[r]:.1f}" if r in self.peaks else "–" for r in self.columns]
         rows.append(f"| peak memory of `busybox true` | MB | {' | '.join(cells)} |")
         return "\n".join(rows)
 
     def plot(self, path: Path) -> None:
-        """Times relative to qemu-user's or, where it has none, native's; shorter is better."""
+        """Times relative to native's; shorter is better."""
         import matplotlib
 
         matplotlib.use("svg")
-        from matplotlib import pyplot
+        from matplotlib import patches, pyplot
 
         matplotlib.rcParams["svg.hashsalt"] = "lxrun"
-        figure, axes = pyplot.subplots(figsize=(9, 0.62 * len(self.workloads) + 1.4))
-        height = 0.2
-        colours = dict(zip(RUNNERS, ("#8a8a8a", "#1f6fb2", "#d98b2b", "#a5332f"), strict=True))
-        for row, workload in enumerate(self.workloads):
+        compared = [w for w in self.workloads if NATIVE in (s := self.medians[w.key]) and len(s) > 1]
+        figure, axes = pyplot.subplots(figsize=(9, 0.62 * len(compared) + 1.4))
+        height = 0.19
+        colours = dict(zip(EVERY, ("#8a8a8a", "#1f6fb2", "#d98b2b", "#a5332f", "#4b9b5a", "#265f33"), strict=True))
+        for row, workload in enumerate(compared):
             seconds = self.medians[workload.key]
-            base = seconds.get(NATIVE)
-            for place, runner in enumerate(RUNNERS):
-                if base is None or runner not in seconds:
-                    continue
-                times = max(seconds[runner] / base, 0.01)
-                y = row + (place - 1.5) * height
-                axes.barh(y, times, height * 0.92, color=colours[runner], label=runner if row == 0 else None)
-                axes.text(times * 1.06, y, f"{times:.3g}", va="center", fontsize=7)
-        axes.set_yticks(range(len(self.workloads)), [w.title.replace("`", "") for w in self.workloads], fontsize=8)
-        axes.invert_yaxis()
+            present = [r for r in self.columns if r in seconds]
+            bar = min(height, 0.86 / len(present))
+            for place, runner in enumerate(present):
+                times = max(seconds[runner] / seconds[NATIVE], 0.01)
+                y = row + (place - (len(present) - 1) / 2) * bar
+                axes.barh(y, times, bar * 0.92, color=colours[runner])
+                axes.text(times * 1.06, y, number(times), va="center", fontsize=7)
+        axes.set_yticks(range(len(compared)), [w.title.replace("`", "") for w in compared], fontsize=8)
+        axes.set_ylim(len(compared) - 0.4, -0.6)
         axes.set_xscale("log")
         axes.set_xlabel("time relative to native (logarithmic; shorter is better)")
-        handles = [pyplot.Rectangle((0, 0), 1, 1, color=colours[r]) for r in RUNNERS]
-        axes.legend(handles, RUNNERS, fontsize=8, loc="lower right")
+        handles = [patches.Rectangle((0, 0), 1, 1, color=colours[r]) for r in self.columns]
+        axes.legend(
+            handles, self.columns, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=6, frameon=False
+        )
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         figure.tight_layout()
@@ -146,7 +126,7 @@ class Report:
 
     def write(self, docs: Path) -> None:
         parts = [
-            INTRODUCTION.format(rounds=self.rounds, machine=machine()),
+            INTRODUCTION.format(rounds=self.rounds, machine="\n".join(f"- {line}" for line in machine())),
             "## Targets\n",
             self.targets(),
             "\n## Medians, and ratios to native\n",

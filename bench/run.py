@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.workloads import LXRUN, NATIVE, QEMU, QILING, RUNNERS, Seconds, Workload, workloads, write_inputs
+from bench.runners import (
+    EVERY,
+    LXRUN,
+    NATIVE,
+    QEMU,
+    ROOT,
+    RUNNERS,
+    VM_COLD,
+    VM_WARM,
+    Run,
+    command,
+    environment,
+    execute,
+    missing,
+    prepare_vm_caches,
+    why_failed,
+)
+from bench.workloads import COUNT, Seconds, Workload, workloads, write_inputs
 
-ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT = 180
 PATIENCE = 15.0  # a run that takes longer is not repeated
 SLEEPERS = 1000
-
-
-@dataclass
-class Run:
-    seconds: float
-    status: int
-    output: str  # a digest
 
 
 @dataclass
@@ -39,6 +44,8 @@ class Measured:
     work: dict[str, list[float]] = field(default_factory=dict)
     idle: dict[str, list[float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    checked: dict[str, float] = field(default_factory=dict)  # seconds of the run before all timed ones
+    once: list[str] = field(default_factory=list)  # runners whose work is not repeated
 
     def medians(self, workload: Workload) -> Seconds:
         """Seconds, or microseconds an operation where the workload counts them."""
@@ -46,93 +53,87 @@ class Measured:
         for runner, times in self.work.items():
             value = statistics.median(times)
             if workload.idle:
-                value = (value - statistics.median(self.idle[runner])) / workload.count * 1e6
+                if runner not in self.idle:
+                    continue
+                value = (value - statistics.median(self.idle[runner])) / workload.count_of(runner) * 1e6
             found[runner] = value
         return found
 
 
 def work_command(runner: str, workload: Workload) -> list[str]:
+    argv = command(runner, workload.argv)
     if runner == QEMU and workload.qemu_argv is not None:
-        return workload.qemu_argv
-    return command(runner, workload.argv)
+        argv = workload.qemu_argv
+    return [word.replace(COUNT, str(workload.count_of(runner))) for word in argv]
 
 
-def command(runner: str, argv: Sequence[str]) -> list[str]:
-    program = shutil.which(argv[0]) or argv[0]
-    argv = [program, *argv[1:]]
-    if runner == LXRUN:
-        return [sys.executable, "-m", "lxrun", *argv]
-    if runner == QEMU:
-        return [shutil.which("qemu-x86_64") or "qemu-x86_64", *argv]
-    if runner == QILING:
-        return [sys.executable, str(ROOT / "bench" / "qiling_runner.py"), *argv]
-    return argv
+def run(argv: list[str], runner: str, work: Path, keep: bool = False) -> Run:
+    return execute(argv, work, keep, environment(runner, work))
 
 
-def execute(argv: list[str], work: Path, keep: bool) -> Run:
-    """One process from start to end; with `keep` its output is read, else it goes to /dev/null."""
-    out = work / "output"
-    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(work), "LC_ALL": "C", "PYTHONPATH": str(ROOT)}
-    streams = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(out) if keep else "/dev/null", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-        (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
-    ]
-    started = time.perf_counter()
-    pid = os.posix_spawn(argv[0], argv, env, file_actions=streams, setpgroup=0)
-    signal.signal(signal.SIGALRM, lambda number, frame: os.killpg(pid, signal.SIGKILL))
-    signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
-    _, status = os.waitpid(pid, 0)
-    seconds = time.perf_counter() - started
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    digest = hashlib.sha256(out.read_bytes()).hexdigest() if keep else ""
-    return Run(seconds, os.waitstatus_to_exitcode(status), digest)
+def check(workload: Workload, runner: str, work: Path, results: Measured, expected: str) -> str:
+    """Run once before anything is timed, and note whether this runner can do the work; a digest of its output.
+
+    If that took long, or was a boot, this run is the only one.
+    """
+    got = run(work_command(runner, workload), runner, work, keep=not workload.bytes)
+    why = why_failed(got) or ("wrong output" if expected and got.output != expected else "")
+    results.checked[runner] = got.seconds
+    if why:
+        results.failed[runner] = why
+    elif got.seconds > PATIENCE or (runner == VM_COLD and workload.idle):
+        results.work[runner] = [got.seconds]
+        results.once.append(runner)
+    return got.output
 
 
-def check(workload: Workload, runner: str, work: Path, expected: str) -> tuple[str, float]:
-    """Run once untimed: why this runner cannot do the work (empty: it can), and how long it took."""
-    large = bool(workload.bytes)
-    got = execute(work_command(runner, workload), work, keep=not large)
-    if got.seconds >= TIMEOUT:
-        return f"more than {TIMEOUT} s", got.seconds
-    if got.status:
-        return f"exit status {got.status}", got.seconds
-    return ("wrong output" if got.output != expected else ""), got.seconds
-
-
-def measure(chosen: list[Workload], runners: Sequence[str], work: Path, rounds: int) -> dict[str, Measured]:
-    results = {w.key: Measured() for w in chosen}
-    able: dict[str, list[str]] = {}
-    slow: set[tuple[str, str]] = set()
+def measure(
+    chosen: list[Workload],
+    runners: Sequence[str],
+    work: Path,
+    rounds: int,
+    results: dict[str, Measured],
+    keep: Callable[[], None] = lambda: None,
+) -> None:
+    """Fill `results`, leaving alone what is there already; `keep` is called whenever there is something new."""
     for workload in chosen:
-        able[workload.key] = []
-        native = execute(work_command(NATIVE, workload), work, keep=not workload.bytes)
-        for runner in runners:
-            if runner not in workload.runners:
-                continue
-            why, seconds = check(workload, runner, work, native.output)
-            print(f"{workload.key:10} {runner:10} {why or f'{seconds:.2f} s'}", flush=True)
-            if why:
-                results[workload.key].failed[runner] = why
-            else:
-                able[workload.key].append(runner)
-                if seconds > PATIENCE:
-                    slow.add((workload.key, runner))
+        result = results.setdefault(workload.key, Measured())
+        if workload.prepare is not None:
+            workload.prepare()
+        expected = ""
+        new = [r for r in runners if r in workload.runners and r not in result.checked]
+        if new and NATIVE in result.checked:  # by the run that this one goes on with
+            expected = run(work_command(NATIVE, workload), NATIVE, work, keep=not workload.bytes).output
+        for runner in new:
+            output = check(workload, runner, work, result, expected)
+            if runner == NATIVE:
+                expected = output
+            why = result.failed.get(runner) or f"{result.checked[runner]:.2f} s"
+            print(f"{workload.key:10} {runner:10} {why}", flush=True)
+            keep()
     for number in range(rounds):
         for workload in chosen:
-            for runner in able[workload.key]:
-                if number and (workload.key, runner) in slow:
+            result = results[workload.key]
+            for runner in result.checked:
+                if runner in result.failed:
                     continue
-                result = results[workload.key]
+                once = runner in result.once
                 if workload.warm:
-                    execute(work_command(NATIVE, workload), work, keep=False)
-                if workload.idle:
-                    idle = execute(command(runner, workload.idle), work, keep=False)
-                    result.idle.setdefault(runner, []).append(idle.seconds)
-                done = execute(work_command(runner, workload), work, keep=False)
-                result.work.setdefault(runner, []).append(done.seconds)
+                    run(work_command(NATIVE, workload), NATIVE, work)
+                if workload.idle and not (once and (number or runner == VM_COLD)):
+                    idle = result.idle.setdefault(runner, [])
+                    if len(idle) <= number:
+                        idle.append(run(command(runner, workload.idle), runner, work).seconds)
+                times = result.work.setdefault(runner, [])
+                if not once and len(times) <= number:
+                    times.append(run(work_command(runner, workload), runner, work).seconds)
+                keep()
         print(f"round {number + 1} of {rounds}", flush=True)
-    return results
+
+
+def keep_machine(work: Path) -> Run:
+    """The first run of all in a VM: boots, keeps the machine, and resumes it."""
+    return run(command(VM_WARM, ["/bin/busybox", "true"]), VM_WARM, work)
 
 
 @dataclass
@@ -145,7 +146,7 @@ class Sleepers:
 
 def peak_mb(runner: str, argv: Sequence[str], work: Path) -> float:
     """Peak memory of one run, in megabytes."""
-    execute([str(work / "peak"), *command(runner, argv)], work, keep=True)
+    run([str(work / "peak"), *command(runner, argv)], runner, work, keep=True)
     return int((work / "output").read_text()) * 1024 / 1e6
 
 
@@ -166,34 +167,54 @@ def measure_sleepers(work: Path) -> Sleepers:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then nothing is left behind
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="5; of the study 3")
     parser.add_argument("--only", default="", help="workloads by key, comma-separated")
-    parser.add_argument("--runners", default=",".join(RUNNERS))
+    parser.add_argument("--runners", default=",".join(EVERY), help="comma-separated")
     parser.add_argument("--json", metavar="FILE", help="keep every single time")
     parser.add_argument("--no-docs", action="store_true", help="print the tables, leave docs/ alone")
+    parser.add_argument("--study", action="store_true", help="the trade-off study, with the VM: docs/tradeoffs.md")
+    parser.add_argument("--again", action="store_true", help="with --study: only write the page anew from its data")
     options = parser.parse_args()
+    keys = options.only.split(",") if options.only else []
+    rounds = options.rounds or 5
+    named = [r for r in EVERY if r in options.runners.split(",")]
+    if options.study:
+        from bench import study
 
-    runners = [r for r in RUNNERS if r in options.runners.split(",")]
-    if QILING in runners and importlib.util.find_spec("qiling") is None:
-        print("Qiling is not installed (pip install qiling): left out")
-        runners.remove(QILING)
-    if QEMU in runners and shutil.which("qemu-x86_64") is None:
-        print("qemu-x86_64 is not installed (apt-get install qemu-user): left out")
-        runners.remove(QEMU)
+        if options.again:
+            study.again()
+        else:
+            try:
+                study.run(options.rounds or 3, named, keys, options.json, not options.no_docs)
+            except KeyboardInterrupt:
+                print("\ninterrupted: what is measured is kept, the same command goes on from here", file=sys.stderr)
+                sys.exit(130)
+        return
+
+    runners = []
+    for runner in named:
+        if why := missing(runner):
+            print(f"{runner}: left out: {why}")
+        else:
+            runners.append(runner)
     with tempfile.TemporaryDirectory(prefix="lxrun-bench-") as scratch:
         work = Path(scratch)
         os.chdir(work)
         write_inputs(work)
-        keys = options.only.split(",") if options.only else []
+        if VM_COLD in runners or VM_WARM in runners:
+            prepare_vm_caches(work)
+            keep_machine(work)
         chosen = [w for w in workloads(work) if not keys or w.key in keys]
-        results = measure(chosen, runners, work, options.rounds)
-        peaks = {r: peak_mb(r, ["/bin/busybox", "true"], work) for r in runners}
+        results: dict[str, Measured] = {}
+        measure(chosen, runners, work, rounds, results)
+        peaks = {r: peak_mb(r, ["/bin/busybox", "true"], work) for r in runners if r in RUNNERS}
         sleepers = measure_sleepers(work)
 
     from bench.report import Report
 
-    report = Report(chosen, results, peaks, sleepers, options.rounds)
+    report = Report(chosen, results, peaks, sleepers, rounds)
     print(report.targets())
     if options.json:
         Path(ROOT, options.json).write_text(json.dumps({k: asdict(v) for k, v in results.items()}, indent=1))

@@ -1,4 +1,4 @@
-/* Integer, floating point and branchy work: CRC-32, a matrix product with divisions, qsort. */
+/* cpu [N]: integer, floating point and branchy work, N times (once): CRC-32, a matrix product with divisions, qsort. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static int compare(const void *x, const void *y)
     return (l > r) - (l < r);
 }
 
-int main(void)
+static void work(void)
 {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t v = i;
@@ -48,5 +48,11 @@ int main(void)
         numbers[i] = (int)(seed = seed * 1664525 + 1013904223);
     qsort(numbers, sizeof numbers / sizeof *numbers, sizeof *numbers, compare);
     printf("%08x %.6e %d\n", ~crc, sum, numbers[12345]);
+}
+
+int main(int argc, char **argv)
+{
+    for (int n = argc > 1 ? atoi(argv[1]) : 1; n > 0; n--)
+        work();
     return 0;
 }
