@@ -84,6 +84,8 @@ def _guarded(options: Options) -> int:
         descriptors = inherited_descriptors(options)
         if options.backend == "vm":
             from lxrun.vmachine import run
+        elif options.backend == "auto":
+            from lxrun.auto import run
         else:
             from lxrun.machine import run
         status = run(options, descriptors)

@@ -18,6 +18,7 @@ from emu.arch.x86_64_calls import CALLS
 from kernel import sched
 from kernel.cred import CAP_ALL, Credentials, initial_credentials
 from kernel.exec import start
+from kernel.fallback import HandOver
 from kernel.files import FdTable
 from kernel.hostsignals import HostSignals
 from kernel.kernel import Kernel
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from kernel.fallback import Fallback
     from lxrun.options import Options, Volume
     from lxrun.stats import Stats
     from syscalls.strace.tracer import Tracer
@@ -55,16 +57,17 @@ X_OK = 1
 SHM_DEV = 0x1A  # st_dev of /dev/shm: any number that no other file system has
 
 
-def run(options: Options, descriptors: list[int]) -> int:
+def run(options: Options, descriptors: list[int], fallback: Fallback | None = None) -> int:
     """Run the guest that `options` describe, to its end; its wait(2) status.  It is handed `descriptors`.
 
-    Raises RunFailure if it cannot be started.
+    Raises RunFailure if it cannot be started, and HandOver if `fallback` wants it: then this process is as it was.
     """
     umask = os.umask(0)
     os.umask(umask)
     rlimits = initial_rlimits()  # as given: the next line raises the limit on descriptors for our own use
     host.prepare()
     machine = Machine(options, umask)
+    machine.kernel.fallback = fallback
     exited = False
     try:
         task = machine.init(rlimits, descriptors)
@@ -78,6 +81,11 @@ def run(options: Options, descriptors: list[int]) -> int:
         status = sched.run(machine.kernel, task)
         exited = status & 0x7F == 0
         return status
+    except HandOver:
+        machine.host_signals.release()
+        fscred.override_creds(fscred.OURSELVES)
+        os.umask(umask)
+        raise
     finally:
         machine.halt(keep_terminal=exited)
 

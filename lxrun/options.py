@@ -189,7 +189,7 @@ TABLE = (
         "",
         "--backend",
         "NAME",
-        "who is the kernel: emulate (lxrun itself), vm (real Linux, in QEMU); auto is emulate, so far",
+        "who is the kernel: emulate (lxrun itself), vm (real Linux, in QEMU) or auto, emulate if it can (default)",
         choices=("auto", "emulate", "vm"),
     ),
     Option(WORLD, "", "--engine", "NAME", "what executes the instructions: unicorn", choices=("unicorn",)),
@@ -298,8 +298,8 @@ def _check(options: Options) -> None:
                 raise UsageError(f"{name} says how --strace prints, and --strace was not given")
     if options.backend == "vm":
         _check_vm(options)
-    elif options.vm_kernel is not None:
-        raise UsageError("--vm-kernel names the kernel of a VM, and --backend vm was not given")
+    elif options.vm_kernel is not None and options.backend == "emulate":
+        raise UsageError("--vm-kernel names the kernel of a VM, and with --backend emulate there is none")
     if options.program is None:
         raise UsageError("no program given: lxrun [OPTIONS] PROGRAM [ARGS...]; see lxrun --help")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
 from lxrun.world import IS_DIRECTORY, NOT_REGULAR, below, environment
 from vm import NotStarted, VmError
-from vm.images import prepare
+from vm.images import Images, prepare
 from vm.kernels import choose
 from vm.protocol import Order, Stream, Volume
 from vm.qemu import DEFAULT_MEMORY, LEAST_MEMORY, Machine, find_qemu, probe
@@ -27,19 +27,27 @@ def run(options: Options, descriptors: list[int]) -> int:
 
     Of `descriptors` it is handed 0, 1 and 2: others cannot be passed into another machine.
     """
+    order, memory, images = prepared(options, descriptors)
     try:
-        memory = options.memory or DEFAULT_MEMORY
-        if memory < LEAST_MEMORY:
-            raise VmError(f"--memory {memory}: too little for Linux, which needs {LEAST_MEMORY >> 20}m")
-        order = make_order(options, descriptors)
-        find_qemu()
-        images = prepare(choose(options.vm_kernel))
         machine = Machine(images, order.root, memory, probe(images), order.volumes)
         return run_session(machine, order)
     except VmError as error:
         raise RunFailure(INTERNAL, str(error)) from None
     except NotStarted as failure:
         raise explained(options, failure) from None
+
+
+def prepared(options: Options, descriptors: list[int]) -> tuple[Order, int, Images]:
+    """All that a run needs short of starting a machine; of that, its memory in bytes.  Raises RunFailure."""
+    try:
+        memory = options.memory or DEFAULT_MEMORY
+        if memory < LEAST_MEMORY:
+            raise VmError(f"--memory {memory}: too little for Linux, which needs {LEAST_MEMORY >> 20}m")
+        order = make_order(options, descriptors)
+        find_qemu()
+        return order, memory, prepare(choose(options.vm_kernel))
+    except VmError as error:
+        raise RunFailure(INTERNAL, str(error)) from None
 
 
 def make_order(options: Options, descriptors: list[int]) -> Order:

@@ -5,7 +5,6 @@ A boot takes some seconds, so each looks at as much as it can.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import lzma
@@ -16,38 +15,17 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
-from harness import BUILD, LXRUN, ROOT, compile_program, require
+from harness import LXRUN, compile_program, require
 
 from vm import VmError, cpio, debian, kernels, qemu, session, warm
 from vm.images import Images, prepare
 from vm.protocol import Order, Stream, Volume, failure
 
 BUSYBOX = "/bin/busybox"
-CACHE = BUILD / "vm-cache"
-
-
-@pytest.fixture(scope="session")
-def vm_cache() -> Iterator[dict[str, str]]:
-    """The environment in which lxrun finds a kernel: `lxvm setup` has fetched it, once for all workers."""
-    require("busybox-static", BUSYBOX)
-    require("qemu-system-x86", "/usr/bin/qemu-system-x86_64")
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(CACHE)}
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(
-            [sys.executable, "-c", "from vm.cli import entry; entry()", "setup"],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-    yield environment
 
 
 def run(
@@ -432,14 +410,14 @@ def test_a_resumed_machine_has_the_time_and_random_numbers_of_its_own(vm_cache: 
         assert int(before) <= int(seconds) <= time.time() + 1
         runs.append(uuid)
     assert runs[0] != runs[1]
-    kept = list((CACHE / "lxrun" / "vm" / "states").glob("[!.]*/devices"))
+    kept = list((Path(vm_cache["XDG_CACHE_HOME"]) / "lxrun" / "vm" / "states").glob("[!.]*/devices"))
     assert kept  # the second was resumed from one of these
 
 
 def test_a_state_that_is_damaged_is_replaced_by_a_boot(
     vm_cache: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
+    monkeypatch.setenv("XDG_CACHE_HOME", vm_cache["XDG_CACHE_HOME"])
     images = prepare(kernels.choose(None))
     state = warm.state_of(qemu.Machine(images, "/", 256 << 20, qemu.probe(images)))
     state.mkdir(parents=True, exist_ok=True)

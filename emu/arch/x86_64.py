@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MACHINE = "x86_64"  # uname -m
 PLATFORM = b"x86_64"  # AT_PLATFORM
 ELF_MACHINE = 62  # EM_X86_64
+ISA_NEEDED = 0xC0008002  # GNU_PROPERTY_X86_ISA_1_NEEDED
+ISA_LEVELS = (8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"), (1, "x86-64")  # its bits
+ISA_EMULATED = 1 | 2  # v3 is AVX2
 ELF_CLASS = 64
 
 # Registers
@@ -132,6 +135,16 @@ def child_registers(stack: int, tls: int | None) -> dict[str, int]:
     if tls is not None:
         registers["fs_base"] = tls
     return registers
+
+
+def isa_level(needed: int) -> str:
+    """The highest of the levels in an ISA_NEEDED word; empty if there is none."""
+    return next((name for bit, name in ISA_LEVELS if needed & bit), "")
+
+
+def isa_lacking(needed: int) -> str:
+    """Likewise of those that the engine does not have."""
+    return isa_level(needed & ~ISA_EMULATED)
 
 
 def canonical(address: int) -> bool:
