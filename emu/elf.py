@@ -98,7 +98,7 @@ def read_image(source: Source, identity: Identity | None, arch: Architecture, *,
     header = source(0, EHDR.size)
     if interpreter and len(header) < EHDR.size:
         raise BadImage(f"too short for an ELF file: {len(header)} bytes", errno.EIO)
-    _check_header(header, arch, wrong, interpreter)
+    check_header(header, arch, wrong, interpreter)
     header = header.ljust(EHDR.size, b"\0")  # as Linux does with the first bytes of a short file
     fields = EHDR.unpack(header)
     if identity is not None:
@@ -112,7 +112,8 @@ def read_image(source: Source, identity: Identity | None, arch: Architecture, *,
     return image
 
 
-def _check_header(header: bytes, arch: Architecture, wrong: int, interpreter: bool) -> None:
+def check_header(header: bytes, arch: Architecture, wrong: int = errno.ENOEXEC, interpreter: bool = False) -> None:
+    """Raises BadImage if a file that starts with `header` is none that can run, as far as that can tell."""
     if header[:4] != b"\x7fELF":
         raise BadImage("not an ELF file" if header else "the file is empty", wrong)
     kind, machine = int.from_bytes(header[16:18], "little"), int.from_bytes(header[18:20], "little")

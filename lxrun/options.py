@@ -40,6 +40,7 @@ class Options:
         "cwd",
         "engine",
         "env",
+        "explain",
         "gdb",
         "help",
         "memory",
@@ -70,6 +71,7 @@ class Options:
         self.output: str | None = None
         self.string_size: int | None = None
         self.stats = False
+        self.explain = False
         self.gdb: int | None = None
         self.memory: int | None = None  # bytes
         self.report_fd: int | None = None
@@ -213,6 +215,14 @@ TABLE = (
     Option(WATCH, "-s", "--string-size", "N", "most bytes of a string that --strace prints (default: 32)"),
     Option(WATCH, "", "--gdb", "PORT", "wait for gdb on this port of the loopback interface (0: any), and be debugged"),
     Option(WATCH, "", "--stats", "", "print a table at exit: calls, errors, times, page faults, memory", takes=FLAG),
+    Option(
+        WATCH,
+        "",
+        "--explain",
+        "",
+        "run nothing; print what the program is, which instructions it has, and which backend would run it",
+        takes=FLAG,
+    ),
     Option(REST, "-h", "--help", "", "print this help", takes=FLAG),
     Option(REST, "-V", "--version", "", "print the version", takes=FLAG),
     Option(

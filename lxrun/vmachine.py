@@ -8,6 +8,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from emu.arch import x86_64
+from emu.elf import BadImage, check_header
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
 from lxrun.world import IS_DIRECTORY, NOT_REGULAR, below, environment
 from vm import NotStarted, VmError
@@ -122,7 +124,13 @@ def explained(options: Options, failure: NotStarted) -> RunFailure:
         reason = f": {os.strerror(number)}" if number != errno.ENOTDIR else ""
         return RunFailure(INTERNAL, f"-w {options.cwd}: {why}{reason}")
     if failure.stage == "exec":
-        return exec_failure(name, OSError(number, None), failure.head, failure.size, options.rootfs)
+        error = OSError(number, None)
+        if number == errno.ENOEXEC:
+            try:
+                check_header(failure.head, x86_64)
+            except BadImage as bad:
+                error = bad
+        return exec_failure(name, error, failure.head, failure.size, options.rootfs)
     if number in (errno.ENOENT, errno.ENOTDIR):
         path = next((text[5:] for text in environment(options) if text.startswith(b"PATH=")), None)
         return not_found(name, None if "/" in name else os.fsdecode(path or b""), options.rootfs)

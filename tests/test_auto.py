@@ -15,6 +15,19 @@ HELLO = """
 int main(void) { puts("hello"); }
 """
 
+AVX = r"""
+#include <immintrin.h>
+#include <stdio.h>
+int main(void) {
+    volatile int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    int sums[8];
+    %s
+    __m256i all = _mm256_loadu_si256((void *)numbers);
+    _mm256_storeu_si256((void *)sums, _mm256_add_epi32(all, all));
+    printf("%%d %%d\n", sums[0], sums[7]);
+}
+"""
+
 
 def run(environment: dict[str, str], *words: str | Path, input: bytes = b"") -> tuple[int, bytes, str]:
     done = subprocess.run([*LXRUN, *words], env=environment, input=input, capture_output=True, timeout=300)
@@ -29,6 +42,64 @@ def built(folder: Path, name: str, text: str, *flags: str) -> Path:
     program.write_bytes(compile_program(source, *flags).read_bytes())
     program.chmod(0o755)
     return program
+
+
+# -------------------------------------------------------------------------------------- explain
+
+
+def test_explain(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    program = built(tmp_path, "sums", AVX % f'fclose(fopen("{mark}", "w"));', "-static", "-mavx2")
+    status, out, error = run(vm_cache, "--explain", program, "an argument")
+    assert (status, error, mark.exists()) == (0, "", False)
+    lines = out.decode().splitlines()
+    assert lines[:3] == [
+        f"program      {program}",
+        "file         ELF, 64-bit, x86-64, at a fixed address",
+        "interpreter  none: static",
+    ]
+    assert lines[4] == "backend      emulate: nothing that is known beforehand speaks against it"
+    table = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
+    assert (table["AVX2"][-1], table["SSE2"][-1], table["x86-64"][-1]) == ("no", "yes", "yes")
+    # objdump counts alike
+    listing = subprocess.run(["objdump", "-d", "--no-show-raw-insn", program], capture_output=True, text=True).stdout
+    count = sum("\tpshufb " in line for line in listing.splitlines())
+    assert count and int(table["SSSE3"][0]) >= count
+    assert f"{table['AVX2'][1].removeprefix('0x')}:\t{table['AVX2'][2]} " in listing
+
+
+def test_explain_says_which_backend(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "needy", HELLO, "-static", "-Wl,-z,x86-64-v3")
+    script = tmp_path / "script"
+    script.write_text(f"#!{program}\n")
+    script.chmod(0o755)
+    _, out, _ = run(vm_cache, "--explain", script)
+    assert out.splitlines()[0] == b"program      %s, a script for %s" % (bytes(script), bytes(program))
+    assert b"\nneeds        x86-64-v3\nbackend      vm: it needs x86-64-v3, which is not emulated\n" in out
+    _, out, _ = run({**vm_cache, "PATH": "/none"}, "--explain", program)
+    assert b"\nbackend      emulate: it needs x86-64-v3, which is not emulated, but there is no VM: qemu-" in out
+    _, out, _ = run(vm_cache, "--backend", "vm", "--explain", program)
+    assert b"\nbackend      vm: --backend vm says so\n" in out
+
+
+def test_another_machine_is_refused(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "arm", HELLO, "-static")
+    data = bytearray(program.read_bytes())
+    data[18:20] = (183).to_bytes(2, "little")  # e_machine: EM_AARCH64
+    program.write_bytes(data)
+    answer = (126, b"", f"lxrun: {program}: built for AArch64; lxrun runs x86-64\n")
+    assert run(vm_cache, program) == answer
+    assert run(vm_cache, "--explain", program) == answer
+    assert run(vm_cache, "--backend", "vm", program) == answer
+
+
+def test_explain_of_what_is_no_program(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    assert run(vm_cache, "--explain", tmp_path) == (126, b"", f"lxrun: {tmp_path}: it is a directory\n")
+    script = tmp_path / "script"
+    script.write_text("#!/none\n")
+    script.chmod(0o755)
+    status, out, error = run(vm_cache, "--explain", script)
+    assert (status, out) == (126, b"") and "its interpreter /none is not in" in error
 
 
 # ------------------------------------------------------------------------------ before the start
