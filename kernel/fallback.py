@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from kernel.signal import SIG_DFL, SIGILL
+
 if TYPE_CHECKING:
     from kernel.task import Task
 
@@ -18,6 +20,25 @@ class HandOver(Exception):
         super().__init__(what, who)
         self.what = what
         self.who = who
+
+
+def lacks_instruction(task: Task) -> None:
+    """The task is at an instruction that the engine does not know.  Whoever handles SIGILL expects that it may not
+    be there, and one that no processor has is meant to fail; otherwise see `Fallback.missing`."""
+    kernel = task.kernel
+    if kernel.fallback is None or task.ptrace is not None or task.signals.actions[SIGILL].handler != SIG_DFL:
+        return
+    pc = kernel.cpu.read((kernel.arch.PC,))[0]
+    code = b""
+    for size in (kernel.arch.LONGEST_INSTRUCTION, 0x1000 - pc % 0x1000):  # the next page may not be there
+        try:
+            code = bytes(task.mm.read(pc, size))
+            break
+        except OSError:
+            continue
+    name = kernel.arch.isa().lacking_instruction(code)
+    if name:
+        kernel.fallback.missing(task, f"the instruction {name}")
 
 
 class Fallback(Protocol):

@@ -262,6 +262,11 @@ class Kernel:
             task.usage.minflt += 1
             task.signals.shared.usage.minflt += 1
 
+    def refuses(self, what: str) -> None:
+        """The task on the CPU wants what real Linux does and this kernel cannot: see `Fallback.missing`."""
+        if self.fallback is not None:
+            self.fallback.missing(self.current, what)
+
     # Memory
 
     def flush(self, mm: PageFaults) -> None:

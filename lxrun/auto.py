@@ -6,11 +6,13 @@ Nothing of the VM is imported unless it comes to that.
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from kernel.fallback import HandOver
 from lxrun import machine
 from lxrun.cli import say
+from vfs.outside import outside
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -20,9 +22,14 @@ if TYPE_CHECKING:
 def run(options: Options, descriptors: list[int]) -> int:
     """Run the guest that `options` describe, to its end; its wait(2) status.  Raises RunFailure."""
     fallback = Fallback(options, descriptors)
+    positions = positions_of(descriptors)
+    if fallback.possible:
+        outside.expect_restart()
     try:
         status = machine.run(options, descriptors, fallback)
     except HandOver as reason:
+        for fd, position in positions.items():
+            os.lseek(fd, position, os.SEEK_SET)
         fallback.tell(f"{reason.what} cannot be emulated: it runs in a VM", reason.who)
     else:
         if fallback.lacked is not None:
@@ -31,7 +38,12 @@ def run(options: Options, descriptors: list[int]) -> int:
         return status
     from lxrun import vmachine
 
-    return vmachine.run(options, descriptors)
+    return vmachine.run(options, descriptors, bytes(outside.input or b""))
+
+
+def positions_of(descriptors: list[int]) -> dict[int, int]:
+    """Where the regular files among the descriptors stand, which a guest moves for all who share them."""
+    return {fd: os.lseek(fd, 0, os.SEEK_CUR) for fd in descriptors if S_ISREG(os.fstat(fd).st_mode)}
 
 
 class Fallback:
@@ -48,7 +60,7 @@ class Fallback:
         """See `kernel.fallback.Fallback`."""
         path = who if who or task.exe is None else task.exe.text
         program = os.fsdecode(path.rpartition(b"/")[2])
-        if task.mm is None and self.possible and self.has_vm():
+        if self.possible and not outside.changed and self.has_vm():
             raise HandOver(what, program)
         if self.lacked is None:
             self.lacked = what, program

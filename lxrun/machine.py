@@ -68,7 +68,7 @@ def run(options: Options, descriptors: list[int], fallback: Fallback | None = No
     host.prepare()
     machine = Machine(options, umask)
     machine.kernel.fallback = fallback
-    exited = False
+    exited = handed_over = False
     try:
         task = machine.init(rlimits, descriptors)
         machine.exec(task)
@@ -85,9 +85,10 @@ def run(options: Options, descriptors: list[int], fallback: Fallback | None = No
         machine.host_signals.release()
         fscred.override_creds(fscred.OURSELVES)
         os.umask(umask)
+        handed_over = True
         raise
     finally:
-        machine.halt(keep_terminal=exited)
+        machine.halt(keep_terminal=exited, store=not handed_over)
 
 
 def await_gdb(kernel: Kernel, task: Task, port: int) -> int:
@@ -362,13 +363,14 @@ class Machine:
 
     # The end
 
-    def halt(self, *, keep_terminal: bool) -> None:
-        """Store what mappings of files and the trace still hold, and put the terminal back: but not after
-        a guest that left by itself, for what stty(1) sets is meant to stay."""
+    def halt(self, *, keep_terminal: bool, store: bool) -> None:
+        """Store what mappings of files and the trace still hold, unless it is all to be done again, and put the
+        terminal back: but not after a guest that left by itself, for what stty(1) sets is meant to stay."""
         terminal = sys.modules.get("vfs.hosttty")
         if terminal is not None and not keep_terminal:
             terminal.restore()
-        self.hostfs.cache.writeback()
+        if store:
+            self.hostfs.cache.writeback()
         if self.trace_file is not None:
             self.trace_file.close()
         if self.stats is not None and self.stats.counters:

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from lxrun.options import Options
 
 
-def run(options: Options, descriptors: list[int]) -> int:
+def run(options: Options, descriptors: list[int], replay: bytes = b"") -> int:
     """Run the guest that `options` describe, to its end; its wait(2) status.  Raises RunFailure.
 
-    Of `descriptors` it is handed 0, 1 and 2: others cannot be passed into another machine.
+    Of `descriptors` it is handed 0, 1 and 2: others cannot be passed into another machine.  `replay` is what
+    standard input gives before what is still there to be read.
     """
     order, memory, images = prepared(options, descriptors)
     try:
         machine = Machine(images, order.root, memory, probe(images), order.volumes)
-        return run_session(machine, order)
+        return run_session(machine, order, replay)
     except VmError as error:
         raise RunFailure(INTERNAL, str(error)) from None
     except NotStarted as failure:

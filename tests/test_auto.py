@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -148,3 +150,202 @@ def note(*properties: tuple[int, bytes]) -> bytes:
 )
 def test_a_property_of_a_note(data: bytes, value: int) -> None:
     assert note_property(data, NEEDED) == value
+
+
+# --------------------------------------------------------------------------------- while it runs
+
+BPF = """
+#include <linux/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    char line[100] = "";
+    %s
+    unsigned key = 2;
+    unsigned long put = 42, got = 0;
+    union bpf_attr array = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 4};
+    int fd = syscall(SYS_bpf, BPF_MAP_CREATE, &array, sizeof array);
+    if (fd < 0)
+        return printf("bpf: %%s\\n", strerror(errno)), 3;
+    union bpf_attr element = {.map_fd = fd, .key = (unsigned long)&key, .value = (unsigned long)&put};
+    syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &element, sizeof element);
+    element.value = (unsigned long)&got;
+    syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &element, sizeof element);
+    printf("%%lu %%s", got, line);
+    while (fgets(line, sizeof line, stdin))
+        printf("%%s", line);
+}
+"""
+LACKS_BPF = "bpf(2) cannot be emulated"
+
+
+def test_a_call_is_served_by_another_run(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "maps", BPF % "fgets(line, sizeof line, stdin);", "-static")
+    text = b"".join(b"line %d\n" % number for number in range(20000))
+    line = f"lxrun: maps: {LACKS_BPF}: it runs in a VM\n"
+    # What was taken from standard input comes again, from a pipe as from a file
+    assert run(vm_cache, program, input=text) == (0, b"42 " + text, line)
+    (tmp_path / "input").write_bytes(b"not this\n" + text)
+    with (tmp_path / "input").open("rb") as stdin, (tmp_path / "output").open("wb") as stdout:
+        os.lseek(stdin.fileno(), len(b"not this\n"), os.SEEK_SET)
+        done = subprocess.run([*LXRUN, program], env=vm_cache, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr.decode()) == (0, line)
+    assert (tmp_path / "output").read_bytes() == b"42 " + text
+    assert run(vm_cache, "--backend", "emulate", program) == (3, b"bpf: Function not implemented\n", "")
+
+
+def test_from_a_child(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "maps", BPF % "", "-static")
+    command = ["sh", "-c", "umask 027; cd /; x=$(echo 1 | cat); trap 'echo trapped' USR1; $0; kill -USR1 $$", program]
+    line = f"lxrun: maps: {LACKS_BPF}: it runs in a VM\n"
+    assert run(vm_cache, *command) == (0, b"42 trapped\n", line)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'puts("early"); fflush(stdout);',
+        'mkdir("new", 0755);',
+        'fclose(fopen("file", "w"));',
+        'rename("old", "older");',
+        'chmod("old", 0600);',
+        'int old = open("old", O_RDWR); write(old, "x", 1);',
+        'int old = open("old", O_RDWR); *(char *)mmap(0, 4096, 3, MAP_SHARED, old, 0) = 1; msync(0, 0, 0); fsync(old);',
+        "char big[4096]; for (int left = 300; left; left--) read(0, big, sizeof big);",
+    ],
+)
+def test_what_can_be_seen_outside_is_not_done_twice(vm_cache: dict[str, str], tmp_path: Path, before: str) -> None:
+    headers = "".join(f"#include <{name}>\n" for name in ("fcntl.h", "stdio.h", "sys/mman.h", "sys/stat.h"))
+    program = built(tmp_path, "maps", headers + BPF % before, "-static")
+    (tmp_path / "old").write_text("text")
+    status, out, error = run(vm_cache, "-w", tmp_path, program, input=bytes(1300000))
+    assert (status, error) == (3, f"lxrun: maps: {LACKS_BPF}; --backend vm has it\n")
+    assert out.endswith(b"bpf: Function not implemented\n")
+
+
+def test_what_cannot_be_seen_outside_is_forgotten(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    before = """
+        FILE *inside = fopen("/dev/shm/mine", "w"), *null = fopen("/dev/null", "w");
+        fputs("text", inside), fclose(inside), fputs("text", null), fclose(null);
+        int old = open("old", O_RDWR);
+        *(char *)mmap(0, 4096, 3, MAP_SHARED, old, 0) = 'T';
+    """
+    program = built(tmp_path, "maps", "#include <fcntl.h>\n#include <sys/mman.h>\n" + BPF % before, "-static")
+    (tmp_path / "old").write_text("text")
+    status, out, error = run(vm_cache, "-w", tmp_path, program)
+    assert (status, out, error) == (0, b"42 ", f"lxrun: maps: {LACKS_BPF}: it runs in a VM\n")
+
+
+def test_without_a_vm_the_error_is_honest(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "maps", BPF % "", "-static")
+    answer = (3, b"bpf: Function not implemented\n", f"lxrun: maps: {LACKS_BPF}; --backend vm has it\n")
+    assert run({**vm_cache, "PATH": "/none"}, program) == answer
+    assert run(vm_cache, "--memory", "100m", program) == answer
+
+
+PERF = """
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    struct perf_event_attr clock = {
+        .type = PERF_TYPE_SOFTWARE, .size = sizeof clock, .config = PERF_COUNT_SW_TASK_CLOCK};
+    int fd = syscall(SYS_perf_event_open, &clock, 0, -1, -1, 0);
+    unsigned long count = 0;
+    for (volatile int i = 0; i < 100000; i++)
+        ;
+    int size = read(fd, &count, 8);
+    printf("%d %d\\n", size, count > 0);
+}
+"""
+
+
+def test_a_performance_counter(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "perf", PERF, "-static")
+    line = "lxrun: perf: perf_event_open(2) cannot be emulated: it runs in a VM\n"
+    assert run(vm_cache, program) == (0, b"8 1\n", line)
+
+
+def test_what_only_root_may_is_refused_to_others(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    text = """
+        #include <errno.h>
+        #include <stdio.h>
+        #include <string.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        int main(void) {
+            if (!getuid() && setuid(12345))
+                return 1;
+            syscall(SYS_init_module, "", 0, "");
+            printf("%s\\n", strerror(errno));
+        }
+    """
+    program = built(tmp_path, "loads", text, "-static")
+    assert run(vm_cache, program) == (0, b"Operation not permitted\n", "")
+
+
+def test_instructions_that_the_processor_is_not_asked_about(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "sums", AVX % "", "-static", "-mavx2")
+    status, out, error = run(vm_cache, program)
+    assert (status, out) == (0, b"2 16\n")
+    assert re.fullmatch(r"lxrun: sums: the instruction v\w+ \(AVX2?\) cannot be emulated: it runs in a VM\n", error)
+    late = built(tmp_path, "late", AVX % 'puts("early"); fflush(stdout);', "-static", "-mavx2")
+    status, out, error = run(vm_cache, late)
+    assert (status, out) == (128 + 4, b"early\n")
+    first, second = error.splitlines()
+    assert re.fullmatch(r"lxrun: late: the instruction v\w+ \(AVX2?\) cannot be emulated; --backend vm has it", first)
+    assert second == "Illegal instruction"
+
+
+ASKS = r"""
+#include <immintrin.h>
+#include <stdio.h>
+__attribute__((target("avx2"))) void by_eight(volatile int *numbers, int *sums) {
+    __m256i all = _mm256_loadu_si256((void *)numbers);
+    _mm256_storeu_si256((void *)sums, _mm256_add_epi32(all, all));
+}
+int main(void) {
+    volatile int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    int sums[8];
+    if (__builtin_cpu_supports("avx2"))
+        by_eight(numbers, sums);
+    else
+        for (int i = 0; i < 8; i++)
+            sums[i] = 2 * numbers[i];
+    printf("%d %d\n", sums[0], sums[7]);
+}
+"""
+
+
+def test_a_program_that_asks_stays_emulated(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "asks", ASKS, "-static")
+    assert run(vm_cache, program) == (0, b"2 16\n", "")
+    assert b"AVX2" in run(vm_cache, "--explain", program)[1]
+
+
+def test_a_program_that_expects_an_illegal_instruction(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    text = r"""
+        #include <setjmp.h>
+        #include <signal.h>
+        #include <stdio.h>
+        static sigjmp_buf back;
+        static void on_illegal(int signo) { siglongjmp(back, signo); }
+        int main(int argc, char **argv) {
+            signal(SIGILL, on_illegal);
+            int signo = sigsetjmp(back, 1);
+            if (!signo)
+                __asm__ volatile("vpaddd %ymm0, %ymm0, %ymm0");
+            printf("%d\n", signo);
+            signal(SIGILL, SIG_DFL);
+            fclose(stdin);
+            if (argc > 1)
+                __builtin_trap();
+        }
+    """
+    program = built(tmp_path, "tries", text, "-static")
+    assert run(vm_cache, program) == (0, b"4\n", "")
+    assert run(vm_cache, program, "trap") == (128 + 4, b"", "Illegal instruction\n")

@@ -27,6 +27,7 @@ ISA_NEEDED = 0xC0008002  # GNU_PROPERTY_X86_ISA_1_NEEDED
 ISA_LEVELS = (8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"), (1, "x86-64")  # its bits
 ISA_EMULATED = 1 | 2  # v3 is AVX2
 ELF_CLASS = 64
+LONGEST_INSTRUCTION = 15  # bytes
 
 # Registers
 
@@ -189,6 +190,13 @@ def debug_registers() -> DebugRegisters:
     from emu.arch.x86_64_debugreg import DebugRegisters
 
     return DebugRegisters()
+
+
+def isa() -> ModuleType:
+    """Extensions of the instruction set: a module of its own, for capstone's sake."""
+    from emu.arch import x86_64_isa
+
+    return x86_64_isa
 
 
 def gdb() -> ModuleType:

@@ -68,6 +68,13 @@ def census(parts: Iterable[tuple[int, bytes]]) -> list[Extension]:
     return sorted(found.values(), key=lambda extension: (extension.emulated, -extension.number))
 
 
+def lacking_instruction(code: bytes) -> str:
+    """What the instruction at the start of `code` is called, with its extension, if it is one that the engine lacks;
+    else empty."""
+    mnemonic, name, emulated = _Reader().classify(code, 0)
+    return "" if emulated else f"{mnemonic} ({name})"
+
+
 class _Reader:
     """capstone's library, and what its records look like."""
 
