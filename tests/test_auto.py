@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import LXRUN, compile_program
+from harness import LXRUN, compile_program, require
 
 from emu.elf import note_property
 
@@ -268,6 +268,26 @@ def test_a_performance_counter(vm_cache: dict[str, str], tmp_path: Path) -> None
     program = built(tmp_path, "perf", PERF, "-static")
     line = "lxrun: perf: perf_event_open(2) cannot be emulated: it runs in a VM\n"
     assert run(vm_cache, program) == (0, b"8 1\n", line)
+
+
+def test_a_file_system_in_a_file(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    require("e2fsprogs", "/sbin/mke2fs")
+    image = tmp_path / "image"
+    image.write_bytes(bytes(4 << 20))
+    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", image], check=True)
+    (tmp_path / "point").mkdir()
+    script = """
+        mount -t ext4 -o loop image point || exit
+        echo stored > point/file; umount point
+        mount -t ext4 -o loop,ro image point; cat point/file; umount point
+    """
+    status, out, error = run(vm_cache, "-w", tmp_path, "/bin/busybox", "sh", "-c", script)
+    if os.getuid():
+        assert (status, out) == (1, b"") and "permitted" in error
+    else:
+        line = "lxrun: busybox: /dev/loop-control cannot be emulated: it runs in a VM\n"
+        assert (status, out, error) == (0, b"stored\n", line)
+        assert b"stored\n" in image.read_bytes()
 
 
 def test_what_only_root_may_is_refused_to_others(vm_cache: dict[str, str], tmp_path: Path) -> None:

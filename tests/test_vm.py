@@ -22,7 +22,7 @@ import pytest
 from harness import LXRUN, compile_program, require
 
 from vm import VmError, cpio, debian, kernels, qemu, session, warm
-from vm.images import Images, prepare
+from vm.images import Images, initramfs, prepare
 from vm.protocol import Order, Stream, Volume, failure
 
 BUSYBOX = "/bin/busybox"
@@ -346,6 +346,8 @@ def test_a_package_becomes_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     files = {f"./lib/modules/{release}/kernel/fs/{name}.ko": data for name, data in modules.items()}
     files[f"./lib/modules/{release}/kernel/net-fs.ko"] = b"\0depends=\0"
     files[f"./lib/modules/{release}/kernel/unneeded.ko"] = b""
+    files[f"./lib/modules/{release}/kernel/fs/ext4.ko"] = b"\0alias=fs-ext4\0alias=fs-ext[23]\0depends=net-fs\0"
+    files[f"./lib/modules/{release}/kernel/fs/vfat.ko"] = b"\0depends=missing\0"
     files[f"./boot/vmlinuz-{release}"] = bzimage(lzma.compress(b"\x7fELF kernel"))
     files["./../escape"] = b""
     data = io.BytesIO()
@@ -365,7 +367,14 @@ def test_a_package_becomes_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert kernel.release == release
     order_of_modules = [path.name for path in kernel.needed_modules()]
     assert order_of_modules.index("net_fs.ko") < order_of_modules.index("9p.ko")
-    assert "unneeded.ko" not in order_of_modules
+    assert "unneeded.ko" not in order_of_modules and "ext4.ko" not in order_of_modules
+    assert [[path.name for path in order] for order in kernel.modules_on_demand()] == [["net_fs.ko", "ext4.ko"]]
+    ramdisk = initramfs(b"agent", kernel.needed_modules(), kernel.modules_on_demand())
+    assert b"\next4 net_fs.ko" not in ramdisk and b"ext4 net_fs.ko ext4.ko\nfs-ext4 net_fs.ko ext4.ko\n" in ramdisk
+    assert ramdisk.count(b"\0alias=fs-ext[23]\0") == 1 and b"fs-ext[23] net_fs.ko ext4.ko\n" in ramdisk
+    assert kernels.is_complete(kernel)
+    monkeypatch.setattr(kernels, "ON_DEMAND", (*kernels.ON_DEMAND, "another"))
+    assert not kernels.is_complete(kernel)
     assert kernels.unpacked(kernel.image.read_bytes()) == b"\x7fELF kernel"
     assert [found.release for found in kernels.candidates()][:1] == [release]
     assert not (tmp_path / "escape").exists()
