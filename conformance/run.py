@@ -201,7 +201,9 @@ class Runner:
         import lxrun
 
         try:
-            code = lxrun.run(case.argv, env=self.env, cwd=self.work, strace=self._trace if traced else None).returncode
+            trace = self._trace if traced else None
+            done = lxrun.run(case.argv, env=self.env, cwd=self.work, backend="emulate", strace=trace)
+            code = done.returncode
         except (lxrun.NotFound, lxrun.CannotRun) as error:
             return f"refused {error}"
         except lxrun.RunError as error:

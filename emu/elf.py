@@ -26,6 +26,8 @@ EHDR = Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
 PHDR = Struct("<IIQQQQQQ")  # Elf64_Phdr
 PHDR_SIZE = PHDR.size
 MAX_PHDRS = 65536 // PHDR_SIZE
+NOTE_GNU_PROPERTY = b"\5\0\0\0GNU\0"  # NT_GNU_PROPERTY_TYPE_0 and the name
+NOTE_SIZE = 4096  # of which so much is looked at
 
 MACHINES = {
     2: "SPARC", 3: "i386", 4: "m68k", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "S390", 40: "32-bit Arm",
@@ -57,6 +59,10 @@ class Architecture(Protocol):
     def ELF_MACHINE(self) -> int:
         """EM_ number."""
 
+    @property
+    def ISA_NEEDED(self) -> int:
+        """Type of the property of `.note.gnu.property` that names the levels of the instruction set it needs."""
+
 
 class Segment(NamedTuple):
     """A PT_LOAD program header; `flags` are PF_ bits."""
@@ -80,6 +86,7 @@ class Image(NamedTuple):
     segments: tuple[Segment, ...]
     interp: bytes | None  # PT_INTERP without its NUL
     stack_flags: int | None  # p_flags of PT_GNU_STACK
+    isa_needed: int = 0  # bits of the architecture's: levels of the instruction set that it says it needs
 
 
 def read_image(source: Source, identity: Identity | None, arch: Architecture, *, interpreter: bool = False) -> Image:
@@ -91,7 +98,7 @@ def read_image(source: Source, identity: Identity | None, arch: Architecture, *,
     header = source(0, EHDR.size)
     if interpreter and len(header) < EHDR.size:
         raise BadImage(f"too short for an ELF file: {len(header)} bytes", errno.EIO)
-    _check_header(header, arch, wrong, interpreter)
+    check_header(header, arch, wrong, interpreter)
     header = header.ljust(EHDR.size, b"\0")  # as Linux does with the first bytes of a short file
     fields = EHDR.unpack(header)
     if identity is not None:
@@ -99,13 +106,14 @@ def read_image(source: Source, identity: Identity | None, arch: Architecture, *,
         if image is not None and (image.interp is None or not interpreter):
             return image
     table = _program_headers(source, header, fields, wrong)
-    image = _parse(source, fields, table, interpreter)
+    image = _parse(source, fields, table, interpreter, arch.ISA_NEEDED)
     if identity is not None and (not interpreter or image.interp is None):
         cache.put(identity, header, image)
     return image
 
 
-def _check_header(header: bytes, arch: Architecture, wrong: int, interpreter: bool) -> None:
+def check_header(header: bytes, arch: Architecture, wrong: int = errno.ENOEXEC, interpreter: bool = False) -> None:
+    """Raises BadImage if a file that starts with `header` is none that can run, as far as that can tell."""
     if header[:4] != b"\x7fELF":
         raise BadImage("not an ELF file" if header else "the file is empty", wrong)
     kind, machine = int.from_bytes(header[16:18], "little"), int.from_bytes(header[18:20], "little")
@@ -142,13 +150,14 @@ def _program_headers(source: Source, header: bytes, fields: tuple[int, ...], wro
     return table
 
 
-def _parse(source: Source, fields: tuple[int, ...], table: bytes, interpreter: bool) -> Image:
+def _parse(source: Source, fields: tuple[int, ...], table: bytes, interpreter: bool, isa_needed: int) -> Image:
     from elftools.elf.structs import ELFStructs
 
     structs = ELFStructs(little_endian=True, elfclass=64)
     structs.create_basic_structs()
     structs.create_advanced_structs()
     interp = stack_flags = None
+    isa = 0
     segments = []
     for start in range(0, len(table), PHDR_SIZE):
         header = structs.Elf_Phdr.parse(table[start : start + PHDR_SIZE])
@@ -163,7 +172,25 @@ def _parse(source: Source, fields: tuple[int, ...], table: bytes, interpreter: b
             stack_flags = header.p_flags
         elif kind == "PT_INTERP" and interp is None and not interpreter:
             interp = _interp(source, header.p_offset, header.p_filesz)
-    return Image(fields[1], fields[2], fields[4], fields[5], fields[10], tuple(segments), interp, stack_flags)
+        elif kind == "PT_GNU_PROPERTY" and header.p_offset < 1 << 63:
+            isa = note_property(source(header.p_offset, min(header.p_filesz, NOTE_SIZE)), isa_needed)
+    return Image(fields[1], fields[2], fields[4], fields[5], fields[10], tuple(segments), interp, stack_flags, isa)
+
+
+def note_property(note: bytes, wanted: int) -> int:
+    """The word of a property in a note of type NT_GNU_PROPERTY_TYPE_0 (the Linux gABI extensions); 0 if it has none.
+
+    Nobody vouches for the note: of a damaged one what can be read counts.
+    """
+    if note[:4] != b"\4\0\0\0" or note[8:16] != NOTE_GNU_PROPERTY:
+        return 0
+    at, end = 16, 16 + int.from_bytes(note[4:8], "little")
+    while at + 12 <= min(end, len(note)):
+        kind, size = int.from_bytes(note[at : at + 4], "little"), int.from_bytes(note[at + 4 : at + 8], "little")
+        if kind == wanted and size == 4:
+            return int.from_bytes(note[at + 8 : at + 12], "little")
+        at += 8 + (size + 7 & ~7)
+    return 0
 
 
 def _interp(source: Source, offset: int, size: int) -> bytes:
@@ -191,8 +218,8 @@ class ImageCache:
     SLOTS = 16384
     # A file may change twice within one tick of its filesystem's clock and keep its identity.
     SETTLED_NS = 100_000_000
-    MAGIC = b"lxelf\0\0\1"  # the last byte is the version of this layout
-    HEAD = Struct("<8sQQQqq64sqhhI")  # magic, identity, ELF header, stack flags, segments, interp, checksum
+    MAGIC = b"lxelf\0\0\2"  # the last byte is the version of this layout
+    HEAD = Struct("<8sQQQqq64sqIhhI")  # magic, identity, ELF header, stack flags, ISA, segments, interp, checksum
     SEGMENT = Struct("<QQQQQQ")
 
     def __init__(self, directory: str | None = None) -> None:
@@ -245,7 +272,7 @@ class ImageCache:
             return None
         if len(data) < self.HEAD.size:
             return None
-        magic, *whose, header, stack_flags, count, interp_size, checksum = self.HEAD.unpack_from(data)
+        magic, *whose, header, stack_flags, isa, count, interp_size, checksum = self.HEAD.unpack_from(data)
         start = self.HEAD.size + count * self.SEGMENT.size
         body = data[self.HEAD.size :]
         if magic != self.MAGIC or tuple(whose) != identity or len(data) != start + max(interp_size, 0):
@@ -256,7 +283,7 @@ class ImageCache:
         segments = tuple(map(Segment._make, self.SEGMENT.iter_unpack(data[self.HEAD.size : start])))
         return header, Image(
             fields[1], fields[2], fields[4], fields[5], fields[10], segments,
-            None if interp_size < 0 else data[start:], None if stack_flags < 0 else stack_flags,
+            None if interp_size < 0 else data[start:], None if stack_flags < 0 else stack_flags, isa,
         )  # fmt: skip
 
     def _store(self, identity: Identity, header: bytes, image: Image) -> None:
@@ -271,7 +298,7 @@ class ImageCache:
         interp_size = -1 if image.interp is None else len(image.interp)
         stack_flags = -1 if image.stack_flags is None else image.stack_flags
         head = self.HEAD.pack(
-            self.MAGIC, *identity, header, stack_flags, len(image.segments), interp_size, 0
+            self.MAGIC, *identity, header, stack_flags, image.isa_needed, len(image.segments), interp_size, 0
         )[:-4]  # fmt: skip
         body = b"".join(self.SEGMENT.pack(*segment) for segment in image.segments) + (image.interp or b"")
         fd, fresh = tempfile.mkstemp(dir=directory)

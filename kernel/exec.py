@@ -165,6 +165,8 @@ def execve(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int
         if check_only:
             return False
         image = search_binary_handler(t, bprm)
+        if image.isa_needed:
+            _check_isa(t, bprm, image)
         if image.interp is not None:
             loader = _open_interpreter(t, image.interp)
         _begin_new_exec(t, bprm, bprm_creds(t, bprm.file.node), image, loader)
@@ -175,6 +177,13 @@ def execve(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int
             put_exec(loader[0])
         if not done:
             put_exec(bprm.file)
+
+
+def _check_isa(t: Task, bprm: Binprm, image: Image) -> None:
+    """Linux does not look at the note: a program finds out by itself, or dies of SIGILL."""
+    level = t.kernel.arch.isa_lacking(image.isa_needed)
+    if level and t.kernel.fallback is not None:
+        t.kernel.fallback.missing(t, f"the instruction set {level}", bprm.path.text)
 
 
 def copy_strings(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int) -> None:

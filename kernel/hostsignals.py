@@ -21,6 +21,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 # Names of Linux's signals, by number, that a host may send us.  SIGKILL and SIGSTOP cannot be caught,
 # faults are lxrun's own.
@@ -151,13 +152,15 @@ class HostSignals:
     """
 
     __slots__ = (
-        "_awake", "_guest", "_kick", "_noted", "_wake_write_fd", "blocked", "ignored", "wake_fd", "watcher",
+        "_awake", "_before", "_guest", "_kick", "_mask", "_noted", "_wake_write_fd", "blocked", "ignored", "wake_fd",
+        "watcher",
     )  # fmt: skip
 
     def __init__(self, kick: Callable[[], None]) -> None:
         self._kick = kick
         self._noted: list[int] = []
         self._guest: dict[int, int] = {}  # host number -> guest number, of the signals we catch
+        self._before: dict[int, Any] = {}  # host number -> its handler before we changed it
         self._awake = False
         self.wake_fd, self._wake_write_fd = os.pipe()
         os.set_blocking(self.wake_fd, False)
@@ -165,6 +168,7 @@ class HostSignals:
         self.watcher = Watcher(self._note)
         signal.set_wakeup_fd(self.watcher.write_fd, warn_on_full_buffer=False)
         self.ignored = 0
+        self._mask: set[int] = set()  # the host's
         for signo in _ALWAYS:
             self._catch(signo)
         for signo in (*_TERMINAL_ACCESS, 17, 23):
@@ -178,14 +182,16 @@ class HostSignals:
         if host is None or host in self._guest:
             return
         self._guest[host] = signo
-        if signal.signal(host, _caught) == signal.SIG_IGN:
+        before = signal.signal(host, _caught)
+        self._before.setdefault(host, before)
+        if before == signal.SIG_IGN:
             self.ignored |= 1 << (signo - 1)
 
     def _inherited_mask(self) -> int:
         """The mask lxrun was started with becomes the guest's; lxrun itself blocks nothing."""
         if not hasattr(signal, "pthread_sigmask"):
             return 0
-        inherited = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        inherited = self._mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
         mask = 0
         if inherited:
             numbers = {_host_number(signo): signo for signo in (*NAMES, *_REALTIME)}
@@ -241,11 +247,16 @@ class HostSignals:
         host = _host_number(signo)
         if host is None or host in self._guest or signo == 17:
             return
-        if signo in _TERMINAL_ACCESS:
-            signal.signal(host, signal.SIG_DFL if handler == SIG_DFL else signal.SIG_IGN)
-        elif handler == SIG_IGN:
-            signal.signal(host, signal.SIG_IGN)
-        elif handler == SIG_DFL:
-            signal.signal(host, signal.SIG_DFL)
+        if handler in (SIG_DFL, SIG_IGN) or signo in _TERMINAL_ACCESS:
+            before = signal.signal(host, signal.SIG_DFL if handler == SIG_DFL else signal.SIG_IGN)
+            self._before.setdefault(host, before)
         else:
             self._catch(signo)
+
+    def release(self) -> None:
+        """Give the host's signals back, with the handlers and the mask that they had."""
+        signal.set_wakeup_fd(-1)
+        for host, handler in self._before.items():
+            signal.signal(host, signal.SIG_DFL if handler is None else handler)
+        if self._mask:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)

@@ -30,6 +30,7 @@ from kernel.uts import Uts
 from kernel.vdso import Vdso
 
 if TYPE_CHECKING:
+    from kernel.fallback import Fallback
     from kernel.fault import PageFaults
     from kernel.hostsignals import HostSignals
     from kernel.ipc import IpcNamespace
@@ -155,6 +156,7 @@ class Kernel:
         self.tracers = tracers
         self.syscall_work = False  # calls are served by way of kernel/entry.py, for the task on the CPU
         self.debugger: Debugger | None = None  # outside the guest
+        self.fallback: Fallback | None = None  # who is asked before something is refused that real Linux could do
         self.secure_computing: Callable[[Task], Any] | None = None  # see kernel/entry.py
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
         if tracers:
@@ -259,6 +261,11 @@ class Kernel:
         else:
             task.usage.minflt += 1
             task.signals.shared.usage.minflt += 1
+
+    def refuses(self, what: str) -> None:
+        """The task on the CPU wants what real Linux does and this kernel cannot: see `Fallback.missing`."""
+        if self.fallback is not None:
+            self.fallback.missing(self.current, what)
 
     # Memory
 

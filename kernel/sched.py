@@ -22,6 +22,7 @@ from kernel import entry, posix_cpu_timers, sigdeliver, siginfo, signal
 from kernel import exit as end
 from kernel import fault as memory
 from kernel.errnos import LINUX_ERRNO, linux_errno
+from kernel.fallback import lacks_instruction
 from kernel.task import NO_RESULT, NOT_A_CALL, Interrupted, Task
 from kernel.task_work import task_work_run
 from vfs.fscred import override_creds
@@ -163,8 +164,11 @@ def _run(kernel: Kernel, task: Task) -> None:
             kernel.need_resched = True
         elif reason is _PAGE_FAULT:
             _page_fault(kernel, task)
+        elif reason is Exit.TRAP:
+            _trap(kernel, task, cpu.vector)
         else:
-            _trap(kernel, task, cpu.vector if reason is Exit.TRAP else kernel.arch.VECTOR_ILLEGAL)
+            lacks_instruction(task)
+            _trap(kernel, task, kernel.arch.VECTOR_ILLEGAL)
 
 
 def _preempt_rseq(kernel: Kernel, task: Task) -> None:

@@ -93,7 +93,7 @@ def run(
     check: raise subprocess.CalledProcessError unless the guest exits with 0.
     memory: the most memory the guest may use, in bytes or as "512m".
     engine: what executes the instructions; "unicorn" is the only one.
-    backend: "emulate", or "vm" for real Linux in a virtual machine; "auto" is "emulate", so far.
+    backend: "emulate", "vm" for real Linux in a virtual machine, or "auto": "emulate" unless the program needs more.
     strace: a file of the host's to write the guest's system calls to, in strace's notation.
 
     Raises NotFound, CannotRun or RunError if the guest could not be started or lxrun failed,

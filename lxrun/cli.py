@@ -63,6 +63,11 @@ def _inform(options: Options) -> int:
         from lxrun.completion import script
 
         text = script(options.completion or "")
+    return show(text)
+
+
+def show(text: str) -> int:
+    """Print lxrun's own words on standard output; the exit status."""
     if sys.stdout is None:
         say("standard output is closed")
         return INTERNAL
@@ -82,8 +87,12 @@ def _guarded(options: Options) -> int:
     """Run the guest; whatever goes wrong becomes one line and a status."""
     try:
         descriptors = inherited_descriptors(options)
-        if options.backend == "vm":
+        if options.explain:
+            from lxrun.explain import run
+        elif options.backend == "vm":
             from lxrun.vmachine import run
+        elif options.backend == "auto":
+            from lxrun.auto import run
         else:
             from lxrun.machine import run
         status = run(options, descriptors)

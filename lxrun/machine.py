@@ -18,6 +18,7 @@ from emu.arch.x86_64_calls import CALLS
 from kernel import sched
 from kernel.cred import CAP_ALL, Credentials, initial_credentials
 from kernel.exec import start
+from kernel.fallback import HandOver
 from kernel.files import FdTable
 from kernel.hostsignals import HostSignals
 from kernel.kernel import Kernel
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from kernel.fallback import Fallback
     from lxrun.options import Options, Volume
     from lxrun.stats import Stats
     from syscalls.strace.tracer import Tracer
@@ -55,17 +57,18 @@ X_OK = 1
 SHM_DEV = 0x1A  # st_dev of /dev/shm: any number that no other file system has
 
 
-def run(options: Options, descriptors: list[int]) -> int:
+def run(options: Options, descriptors: list[int], fallback: Fallback | None = None) -> int:
     """Run the guest that `options` describe, to its end; its wait(2) status.  It is handed `descriptors`.
 
-    Raises RunFailure if it cannot be started.
+    Raises RunFailure if it cannot be started, and HandOver if `fallback` wants it: then this process is as it was.
     """
     umask = os.umask(0)
     os.umask(umask)
     rlimits = initial_rlimits()  # as given: the next line raises the limit on descriptors for our own use
     host.prepare()
     machine = Machine(options, umask)
-    exited = False
+    machine.kernel.fallback = fallback
+    exited = handed_over = False
     try:
         task = machine.init(rlimits, descriptors)
         machine.exec(task)
@@ -78,8 +81,14 @@ def run(options: Options, descriptors: list[int]) -> int:
         status = sched.run(machine.kernel, task)
         exited = status & 0x7F == 0
         return status
+    except HandOver:
+        machine.host_signals.release()
+        fscred.override_creds(fscred.OURSELVES)
+        os.umask(umask)
+        handed_over = True
+        raise
     finally:
-        machine.halt(keep_terminal=exited)
+        machine.halt(keep_terminal=exited, store=not handed_over)
 
 
 def await_gdb(kernel: Kernel, task: Task, port: int) -> int:
@@ -354,13 +363,14 @@ class Machine:
 
     # The end
 
-    def halt(self, *, keep_terminal: bool) -> None:
-        """Store what mappings of files and the trace still hold, and put the terminal back: but not after
-        a guest that left by itself, for what stty(1) sets is meant to stay."""
+    def halt(self, *, keep_terminal: bool, store: bool) -> None:
+        """Store what mappings of files and the trace still hold, unless it is all to be done again, and put the
+        terminal back: but not after a guest that left by itself, for what stty(1) sets is meant to stay."""
         terminal = sys.modules.get("vfs.hosttty")
         if terminal is not None and not keep_terminal:
             terminal.restore()
-        self.hostfs.cache.writeback()
+        if store:
+            self.hostfs.cache.writeback()
         if self.trace_file is not None:
             self.trace_file.close()
         if self.stats is not None and self.stats.counters:

@@ -40,6 +40,7 @@ class Options:
         "cwd",
         "engine",
         "env",
+        "explain",
         "gdb",
         "help",
         "memory",
@@ -70,6 +71,7 @@ class Options:
         self.output: str | None = None
         self.string_size: int | None = None
         self.stats = False
+        self.explain = False
         self.gdb: int | None = None
         self.memory: int | None = None  # bytes
         self.report_fd: int | None = None
@@ -189,7 +191,7 @@ TABLE = (
         "",
         "--backend",
         "NAME",
-        "who is the kernel: emulate (lxrun itself), vm (real Linux, in QEMU); auto is emulate, so far",
+        "who is the kernel: emulate (lxrun itself), vm (real Linux, in QEMU) or auto, emulate if it can (default)",
         choices=("auto", "emulate", "vm"),
     ),
     Option(WORLD, "", "--engine", "NAME", "what executes the instructions: unicorn", choices=("unicorn",)),
@@ -213,6 +215,14 @@ TABLE = (
     Option(WATCH, "-s", "--string-size", "N", "most bytes of a string that --strace prints (default: 32)"),
     Option(WATCH, "", "--gdb", "PORT", "wait for gdb on this port of the loopback interface (0: any), and be debugged"),
     Option(WATCH, "", "--stats", "", "print a table at exit: calls, errors, times, page faults, memory", takes=FLAG),
+    Option(
+        WATCH,
+        "",
+        "--explain",
+        "",
+        "run nothing; print what the program is, which instructions it has, and which backend would run it",
+        takes=FLAG,
+    ),
     Option(REST, "-h", "--help", "", "print this help", takes=FLAG),
     Option(REST, "-V", "--version", "", "print the version", takes=FLAG),
     Option(
@@ -298,8 +308,8 @@ def _check(options: Options) -> None:
                 raise UsageError(f"{name} says how --strace prints, and --strace was not given")
     if options.backend == "vm":
         _check_vm(options)
-    elif options.vm_kernel is not None:
-        raise UsageError("--vm-kernel names the kernel of a VM, and --backend vm was not given")
+    elif options.vm_kernel is not None and options.backend == "emulate":
+        raise UsageError("--vm-kernel names the kernel of a VM, and with --backend emulate there is none")
     if options.program is None:
         raise UsageError("no program given: lxrun [OPTIONS] PROGRAM [ARGS...]; see lxrun --help")
 

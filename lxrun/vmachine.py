@@ -8,10 +8,12 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from emu.arch import x86_64
+from emu.elf import BadImage, check_header
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
 from lxrun.world import IS_DIRECTORY, NOT_REGULAR, below, environment
 from vm import NotStarted, VmError
-from vm.images import prepare
+from vm.images import Images, prepare
 from vm.kernels import choose
 from vm.protocol import Order, Stream, Volume
 from vm.qemu import DEFAULT_MEMORY, LEAST_MEMORY, Machine, find_qemu, probe
@@ -22,24 +24,33 @@ if TYPE_CHECKING:
     from lxrun.options import Options
 
 
-def run(options: Options, descriptors: list[int]) -> int:
+def run(options: Options, descriptors: list[int], replay: bytes = b"") -> int:
     """Run the guest that `options` describe, to its end; its wait(2) status.  Raises RunFailure.
 
-    Of `descriptors` it is handed 0, 1 and 2: others cannot be passed into another machine.
+    Of `descriptors` it is handed 0, 1 and 2: others cannot be passed into another machine.  `replay` is what
+    standard input gives before what is still there to be read.
     """
+    order, memory, images = prepared(options, descriptors)
+    try:
+        machine = Machine(images, order.root, memory, probe(images), order.volumes)
+        return run_session(machine, order, replay)
+    except VmError as error:
+        raise RunFailure(INTERNAL, str(error)) from None
+    except NotStarted as failure:
+        raise explained(options, failure) from None
+
+
+def prepared(options: Options, descriptors: list[int]) -> tuple[Order, int, Images]:
+    """All that a run needs short of starting a machine; of that, its memory in bytes.  Raises RunFailure."""
     try:
         memory = options.memory or DEFAULT_MEMORY
         if memory < LEAST_MEMORY:
             raise VmError(f"--memory {memory}: too little for Linux, which needs {LEAST_MEMORY >> 20}m")
         order = make_order(options, descriptors)
         find_qemu()
-        images = prepare(choose(options.vm_kernel))
-        machine = Machine(images, order.root, memory, probe(images), order.volumes)
-        return run_session(machine, order)
+        return order, memory, prepare(choose(options.vm_kernel))
     except VmError as error:
         raise RunFailure(INTERNAL, str(error)) from None
-    except NotStarted as failure:
-        raise explained(options, failure) from None
 
 
 def make_order(options: Options, descriptors: list[int]) -> Order:
@@ -114,7 +125,13 @@ def explained(options: Options, failure: NotStarted) -> RunFailure:
         reason = f": {os.strerror(number)}" if number != errno.ENOTDIR else ""
         return RunFailure(INTERNAL, f"-w {options.cwd}: {why}{reason}")
     if failure.stage == "exec":
-        return exec_failure(name, OSError(number, None), failure.head, failure.size, options.rootfs)
+        error = OSError(number, None)
+        if number == errno.ENOEXEC:
+            try:
+                check_header(failure.head, x86_64)
+            except BadImage as bad:
+                error = bad
+        return exec_failure(name, error, failure.head, failure.size, options.rootfs)
     if number in (errno.ENOENT, errno.ENOTDIR):
         path = next((text[5:] for text in environment(options) if text.startswith(b"PATH=")), None)
         return not_found(name, None if "/" in name else os.fsdecode(path or b""), options.rootfs)

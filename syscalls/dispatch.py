@@ -27,10 +27,24 @@ def refuse(code: int) -> Handler:
     return sys_refused
 
 
+def hand_over(code: int, name: str) -> Handler:
+    """The handler of calls that another backend would serve, and that fail with `code` if there is none.
+
+    EPERM stands for a capability, which on real Linux only root has.
+    """
+
+    def sys_handed_over(t: Any) -> int:
+        if code != errno.EPERM or t.cred.euid == 0:
+            t.kernel.refuses(f"{name}(2)")
+        return -code
+
+    return sys_handed_over
+
+
 def handler(family: Family, call: Call) -> Handler:
     """The function that serves `call`.  Raises LookupError if its module lacks it: a bug in lxrun."""
     if call.support.level == "refused":
-        return refuse(call.support.errno)
+        return hand_over(call.support.errno, call.name) if call.vm else refuse(call.support.errno)
     found = getattr(__import__(f"syscalls.{family.module}", fromlist=("*",)), f"sys_{call.name}", None)
     if found is None:
         raise LookupError(f"syscalls/{family.module}.py has no sys_{call.name}")

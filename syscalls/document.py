@@ -26,6 +26,8 @@ Every call number Linux has on x86-64, as of the kernel headers of Linux 7.2, is
 | refused | {refused} | always fails with the error given, as a Linux built without the feature would |
 | **all** | **{all}** | |
 
+*Or a VM*: where lxrun does not serve the call, `--backend auto` may run the program in a VM ([vm.md](vm.md#auto)).
+
 The restart column says what a call does that a signal interrupted while it waited ([signal(7)]): *yes*,
 restarted if no handler ran or the handler has `SA_RESTART`; *without a handler*, restarted only if no
 handler ran, else EINTR. Calls that do not wait, or always fail with EINTR then, have none.
@@ -56,6 +58,8 @@ def section(family: Family, numbers: dict[str, int]) -> str:
 def line(call: Call, numbers: dict[str, int]) -> str:
     level, note, code = call.support
     support = f"refused: {NAMES.get(code) or errno.errorcode[code]}" if level == "refused" else level
+    if call.vm:
+        support += ", or a VM"
     waits = "" if level == "refused" else RESTART[call.restart]
     return f"| {numbers[call.name]} | `{call.name}` | {support} | {waits} | {note.replace('|', '&#124;')} |"
 

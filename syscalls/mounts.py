@@ -29,6 +29,8 @@ def sys_mount(t: Task, source: Ptr, target: Ptr, fstype: Ptr, flags: ULong, data
     path = t.mm.cstring(target, PATH_MAX)
     place = find(t, t.fs.cwd, path)
     if not t.cred.capable(CAP_SYS_ADMIN) or kind != b"mqueue" or flags & 0xFFFF_FFFF & ~(_NO_EFFECT | MS_RDONLY):
+        if t.cred.euid == 0:
+            t.kernel.refuses("mount(2)")
         raise OSError(errno.EPERM, "cannot be mounted")
     if place.node.kind() != 0o040000:
         raise OSError(errno.ENOTDIR, "not a directory")

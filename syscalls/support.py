@@ -38,6 +38,7 @@ class Call(NamedTuple):
     name: str
     support: Support
     restart: str = NEVER
+    vm: bool = False  # where lxrun cannot serve it, --backend auto goes to real Linux, if that serves the caller
 
 
 class Family(NamedTuple):

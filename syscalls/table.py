@@ -2,7 +2,8 @@
 
 One line per call, by name, because numbers differ between architectures
 (``emu/arch/<machine>_calls.py`` holds those).  A line says how far the call is supported and, where
-a signal can interrupt it while it waits, what happens to it then (syscalls/support.py).
+a signal can interrupt it while it waits, what happens to it then, and whether it is worth a change to
+real Linux (syscalls/support.py).
 `docs/syscalls.md` is generated from these lines (``python -m syscalls.document``).
 
 The handler of a call is ``sys_<name>`` in its family's module; syscalls/dispatch.py finds it.
@@ -145,7 +146,7 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("inotify_init1", FULL),
             Call("inotify_add_watch", PARTIAL("no events of what processes of the host do")),
             Call("inotify_rm_watch", FULL),
-            Call("fanotify_init", NO_FANOTIFY),
+            Call("fanotify_init", NO_FANOTIFY, vm=True),
             Call("fanotify_mark", NO_FANOTIFY),
         ),
     ),
@@ -263,16 +264,16 @@ TABLE: Final[tuple[Family, ...]] = (
         "Mounts",
         "mounts",
         (
-            Call("mount", PARTIAL("file systems of type mqueue only, EPERM for all others")),
+            Call("mount", PARTIAL("file systems of type mqueue only, EPERM for all others"), vm=True),
             Call("umount2", PARTIAL("only of what the guest has mounted")),
             Call("pivot_root", NO_CAPABILITY),
-            Call("fsopen", NO_CAPABILITY),
+            Call("fsopen", NO_CAPABILITY, vm=True),
             Call("fsconfig", NO_CAPABILITY),
-            Call("fsmount", NO_CAPABILITY),
-            Call("fspick", NO_CAPABILITY),
-            Call("move_mount", NO_CAPABILITY),
-            Call("mount_setattr", NO_CAPABILITY),
-            Call("open_tree", NO_CAPABILITY),
+            Call("fsmount", NO_CAPABILITY, vm=True),
+            Call("fspick", NO_CAPABILITY, vm=True),
+            Call("move_mount", NO_CAPABILITY, vm=True),
+            Call("mount_setattr", NO_CAPABILITY, vm=True),
+            Call("open_tree", NO_CAPABILITY, vm=True),
             Call("open_tree_attr", NO_CAPABILITY),
             Call("statmount", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
             Call("listmount", REFUSED(ENOSYS, "newer than the kernel lxrun stands for")),
@@ -307,7 +308,7 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("set_mempolicy_home_node", NO_NUMA),
             Call("migrate_pages", NO_NUMA),
             Call("move_pages", NO_NUMA),
-            Call("userfaultfd", REFUSED(ENOSYS, "no page faults in user space")),
+            Call("userfaultfd", REFUSED(ENOSYS, "no page faults in user space"), vm=True),
         ),
     ),
     Family(
@@ -627,8 +628,8 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("add_key", NO_KEYS),
             Call("request_key", NO_KEYS),
             Call("keyctl", NO_KEYS),
-            Call("bpf", REFUSED(ENOSYS, "no BPF")),
-            Call("perf_event_open", REFUSED(ENOSYS, "no performance counters")),
+            Call("bpf", REFUSED(ENOSYS, "no BPF"), vm=True),
+            Call("perf_event_open", REFUSED(ENOSYS, "no performance counters"), vm=True),
         ),
     ),
     Family(
@@ -636,13 +637,13 @@ TABLE: Final[tuple[Family, ...]] = (
         "admin",
         (
             Call("reboot", NO_CAPABILITY),
-            Call("swapon", NO_CAPABILITY),
+            Call("swapon", NO_CAPABILITY, vm=True),
             Call("swapoff", NO_CAPABILITY),
             Call("iopl", NO_CAPABILITY),
             Call("ioperm", NO_CAPABILITY),
-            Call("init_module", NO_CAPABILITY),
-            Call("finit_module", NO_CAPABILITY),
-            Call("delete_module", NO_CAPABILITY),
+            Call("init_module", NO_CAPABILITY, vm=True),
+            Call("finit_module", NO_CAPABILITY, vm=True),
+            Call("delete_module", NO_CAPABILITY, vm=True),
             Call("kexec_load", NO_CAPABILITY),
             Call("kexec_file_load", NO_CAPABILITY),
             Call("create_module", OBSOLETE),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -43,3 +45,23 @@ def somebody() -> Iterator[Somebody]:
 def pair(tmp_path: Path) -> harness.Pair:
     """Runs one command natively and under lxrun and compares them."""
     return harness.Pair(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def vm_cache() -> Iterator[dict[str, str]]:
+    """The environment in which lxrun finds a kernel: `lxvm setup` has fetched it, once for all workers."""
+    cache = harness.BUILD / "vm-cache"
+    harness.require("busybox-static", "/bin/busybox")
+    harness.require("qemu-system-x86", "/usr/bin/qemu-system-x86_64")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(harness.ROOT), "XDG_CACHE_HOME": str(cache)}
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [sys.executable, "-c", "from vm.cli import entry; entry()", "setup"],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    yield environment

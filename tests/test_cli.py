@@ -330,7 +330,7 @@ def test_missing_dynamic_loader(tmp_path: Path) -> None:
 def test_an_internal_error_is_one_line_and_a_traceback_only_on_request(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import lxrun.machine\n"
-        "def run(options, descriptors):\n    raise RuntimeError('first\\nsecond')\n"
+        "def run(options, descriptors, fallback):\n    raise RuntimeError('first\\nsecond')\n"
         "lxrun.machine.run = run\n"
     )
     path = f"{tmp_path}:{ROOT}"

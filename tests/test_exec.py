@@ -407,6 +407,7 @@ def test_parse_interpreter(head: bytes, interpreter: bytes, argument: bytes | No
 
 class Machine:
     ELF_MACHINE = 62
+    ISA_NEEDED = 0xC0008002
 
 
 def source_of(data: bytes) -> Callable[[int, int], bytes]:
@@ -419,7 +420,11 @@ IMAGE = Image(2, 62, 0x401000, 64, 1, (Segment(1, 2, 3, 4, 5, 2**64 - 1),), b"",
 
 def test_cache_keeps_images(tmp_path: Path) -> None:
     header = FILES["plain"][:64]
-    for image in (IMAGE, Image(2, 62, 0x401000, 64, 1, (), None, 7), Image(2, 62, 0x401000, 64, 1, (), b"x" * 4095, 0)):
+    for image in (
+        IMAGE,
+        Image(2, 62, 0x401000, 64, 1, (), None, 7),
+        Image(2, 62, 0x401000, 64, 1, (), b"x" * 4095, 0, 15),
+    ):
         ImageCache(str(tmp_path)).put(IDENTITY, header, image)
         assert ImageCache(str(tmp_path)).get(IDENTITY, header) == image
     assert ImageCache(str(tmp_path)).get((1, 2, 3, 4, 6), header) is None

@@ -8,6 +8,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 from struct import Struct
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,10 +76,20 @@ def test_refused_calls_answer_their_error() -> None:
     table = build(CALLS)
     numbers = {name: number for number, name in CALLS.items()}
     block = bytes(56)
+    asked: list[str] = []
+    root, other = (
+        SimpleNamespace(kernel=SimpleNamespace(refuses=asked.append), cred=SimpleNamespace(euid=euid))
+        for euid in (0, 1)
+    )
     for call in LINES:
         if call.support.level == "refused":
             handler, unpack = table[numbers[call.name]]
-            assert handler(None, *unpack(block, ARGS_OFFSET)) == -call.support.errno
+            for task in (root, other):
+                assert handler(task, *unpack(block, ARGS_OFFSET)) == -call.support.errno
+            # What takes a capability is refused to others for good
+            times = 0 if not call.vm else 1 if call.support.errno == errno.EPERM else 2
+            assert asked == [f"{call.name}(2)"] * times
+            asked.clear()
 
 
 @pytest.mark.parametrize("number", [-1, 10**6, 1 << 63, 340, 423, max(CALLS) + 1])

@@ -5,7 +5,6 @@ A boot takes some seconds, so each looks at as much as it can.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import lzma
@@ -16,38 +15,17 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
-from harness import BUILD, LXRUN, ROOT, compile_program, require
+from harness import LXRUN, compile_program, require
 
 from vm import VmError, cpio, debian, kernels, qemu, session, warm
-from vm.images import Images, prepare
+from vm.images import Images, initramfs, prepare
 from vm.protocol import Order, Stream, Volume, failure
 
 BUSYBOX = "/bin/busybox"
-CACHE = BUILD / "vm-cache"
-
-
-@pytest.fixture(scope="session")
-def vm_cache() -> Iterator[dict[str, str]]:
-    """The environment in which lxrun finds a kernel: `lxvm setup` has fetched it, once for all workers."""
-    require("busybox-static", BUSYBOX)
-    require("qemu-system-x86", "/usr/bin/qemu-system-x86_64")
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(CACHE)}
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(
-            [sys.executable, "-c", "from vm.cli import entry; entry()", "setup"],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-    yield environment
 
 
 def run(
@@ -368,6 +346,8 @@ def test_a_package_becomes_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     files = {f"./lib/modules/{release}/kernel/fs/{name}.ko": data for name, data in modules.items()}
     files[f"./lib/modules/{release}/kernel/net-fs.ko"] = b"\0depends=\0"
     files[f"./lib/modules/{release}/kernel/unneeded.ko"] = b""
+    files[f"./lib/modules/{release}/kernel/fs/ext4.ko"] = b"\0alias=fs-ext4\0alias=fs-ext[23]\0depends=net-fs\0"
+    files[f"./lib/modules/{release}/kernel/fs/vfat.ko"] = b"\0depends=missing\0"
     files[f"./boot/vmlinuz-{release}"] = bzimage(lzma.compress(b"\x7fELF kernel"))
     files["./../escape"] = b""
     data = io.BytesIO()
@@ -387,7 +367,14 @@ def test_a_package_becomes_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert kernel.release == release
     order_of_modules = [path.name for path in kernel.needed_modules()]
     assert order_of_modules.index("net_fs.ko") < order_of_modules.index("9p.ko")
-    assert "unneeded.ko" not in order_of_modules
+    assert "unneeded.ko" not in order_of_modules and "ext4.ko" not in order_of_modules
+    assert [[path.name for path in order] for order in kernel.modules_on_demand()] == [["net_fs.ko", "ext4.ko"]]
+    ramdisk = initramfs(b"agent", kernel.needed_modules(), kernel.modules_on_demand())
+    assert b"\next4 net_fs.ko" not in ramdisk and b"ext4 net_fs.ko ext4.ko\nfs-ext4 net_fs.ko ext4.ko\n" in ramdisk
+    assert ramdisk.count(b"\0alias=fs-ext[23]\0") == 1 and b"fs-ext[23] net_fs.ko ext4.ko\n" in ramdisk
+    assert kernels.is_complete(kernel)
+    monkeypatch.setattr(kernels, "ON_DEMAND", (*kernels.ON_DEMAND, "another"))
+    assert not kernels.is_complete(kernel)
     assert kernels.unpacked(kernel.image.read_bytes()) == b"\x7fELF kernel"
     assert [found.release for found in kernels.candidates()][:1] == [release]
     assert not (tmp_path / "escape").exists()
@@ -432,14 +419,14 @@ def test_a_resumed_machine_has_the_time_and_random_numbers_of_its_own(vm_cache: 
         assert int(before) <= int(seconds) <= time.time() + 1
         runs.append(uuid)
     assert runs[0] != runs[1]
-    kept = list((CACHE / "lxrun" / "vm" / "states").glob("[!.]*/devices"))
+    kept = list((Path(vm_cache["XDG_CACHE_HOME"]) / "lxrun" / "vm" / "states").glob("[!.]*/devices"))
     assert kept  # the second was resumed from one of these
 
 
 def test_a_state_that_is_damaged_is_replaced_by_a_boot(
     vm_cache: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
+    monkeypatch.setenv("XDG_CACHE_HOME", vm_cache["XDG_CACHE_HOME"])
     images = prepare(kernels.choose(None))
     state = warm.state_of(qemu.Machine(images, "/", 256 << 20, qemu.probe(images)))
     state.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import stat as stat_bits
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vfs import fscred
 from vfs.file import O_ACCMODE, O_NONBLOCK, File
 from vfs.node import Node, Stat
 from vfs.pages import ShortSpans
@@ -210,11 +211,30 @@ class Terminals(Protocol):
     pts_names: dict[bytes, Callable[[], PseudoNode]]
     host_tty: Tty | None
 
+    def refuses(self, what: str) -> None:
+        """Somebody wants what this kernel does not have."""
+
     @property
     def jobs(self) -> JobControl: ...
 
     @property
     def devpts(self) -> DevPts: ...
+
+
+class DevDir(TableDir):
+    """/dev itself.  Names of devices that only real Linux has are looked at by who is about to use them."""
+
+    __slots__ = ("lacks",)
+
+    def __init__(self, table: dict[bytes, PseudoNode | Callable[[], PseudoNode]], lacks: Callable[[str], None]) -> None:
+        super().__init__(table, 0o755)
+        self.lacks = lacks
+
+    def make(self, name: bytes) -> PseudoNode | None:
+        found = super().make(name)
+        if found is None and name.startswith(b"loop") and fscred.current.fsuid == 0:
+            self.lacks("/dev/" + os.fsdecode(name))
+        return found
 
 
 class DevFs:
@@ -257,7 +277,7 @@ class DevFs:
             b"zero": lambda: Device(1, 5, lambda node, flags, name: Zero(node, flags, name, fresh_pages)),
         }
         self.fs = PseudoFs(TMPFS_MAGIC, DEVTMPFS_DEV, now, file_size=4096)
-        self.root = self.fs.root(TableDir(self.names, 0o755))
+        self.root = self.fs.root(DevDir(self.names, terminals.refuses))
 
     def device(self, rdev: int) -> Node | None:
         """Our counterpart of a device of the host, by the host's device number."""

@@ -35,6 +35,7 @@ from vfs.file import (
     File,
 )
 from vfs.mount import ListedDir
+from vfs.outside import outside
 from vfs.pages import FilePages, HostFilePages, Identity
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class HostFile(File):
         return _readv(self.fd, spans)
 
     def write(self, spans: Spans) -> int:
+        outside.changed = True
         if self.identity not in self.cached and len(spans) <= IOV_MAX:
             return _writev(self.fd, spans)
         pages = self.settled()
@@ -194,6 +196,7 @@ class HostFile(File):
         return os.preadv(self.fd, spans, offset)
 
     def pwrite(self, spans: Spans, offset: int) -> int:
+        outside.changed = True
         if self.identity not in self.cached and len(spans) <= IOV_MAX:
             return os.pwritev(self.fd, spans, offset)
         pages = self.settled()
@@ -217,6 +220,7 @@ class HostFile(File):
             raise OSError(errno.EINVAL, "offset out of range") from None
 
     def truncate(self, size: int) -> None:
+        outside.changed = True
         pages = self.settled()
         end = size if pages is None else min(size, pages.size())
         os.ftruncate(self.fd, size)
@@ -225,6 +229,7 @@ class HostFile(File):
             pages.seen = pages.version()
 
     def allocate(self, mode: int, offset: int, size: int) -> None:
+        outside.changed = True
         pages = self.settled()
         host.fallocate(self.fd, mode, offset, size)
         if pages is None:

@@ -24,6 +24,7 @@ from vfs.file import O_ACCMODE, O_CREAT, O_EXCL, O_TMPFILE, O_TRUNC, File
 from vfs.fscred import permission
 from vfs.hostfile import NOT_KEPT, HostDir, HostFile, host_flags, is_writing, opened
 from vfs.node import Node, StatFs
+from vfs.outside import outside
 from vfs.pages import Identity, PageCache
 from vfs.pipe import Pipe, open_fifo
 
@@ -32,6 +33,7 @@ _fstat = os.fstat
 _stat = os.stat
 _IFMT = 0o170000
 _MAKES_FILE = O_CREAT | (O_TMPFILE & ~0o200000)
+_CHANGES = _MAKES_FILE | O_TRUNC
 
 
 class HostFs:
@@ -134,6 +136,8 @@ class HostNode(Node):
     def open_at(self, rel: bytes, flags: int, mode: int, text: bytes) -> File | None:
         if not rel:
             return None
+        if flags & _CHANGES:
+            outside.changed = True
         # openat2 insists on no mode where nothing is made
         fd = host.open_beneath(self.fd, rel, host_flags(flags), mode if flags & _MAKES_FILE else 0)
         if fd < 0:

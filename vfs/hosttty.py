@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vfs import termbits
+from vfs.outside import outside
 from vfs.stream import SIGTTOU, TerminalAccess
 from vfs.termbits import (
     FIONREAD,
@@ -119,6 +120,8 @@ def host_ioctl(file: HostStream, task: Any, request: int, arg: int) -> int:
     tty = task.kernel.host_tty
     if tty is not None and isinstance(file, TerminalAccess) and request not in FETCHES and request not in SIZES_ONLY:
         task.kernel.jobs.check(tty, SIGTTOU)
+    if fetch is None:
+        outside.changed = True
     if store is not None and request not in SIZES_ONLY:
         remember(fd)
     if not same_layout():
@@ -194,6 +197,7 @@ def job_ioctl(fd: int, task: Any, file: File, request: int, arg: int) -> int:
         return 0
     task.kernel.jobs.ioctl(task, file, tty, request, arg)
     if request == TIOCSPGRP:
+        outside.changed = True
         unstopped(task, lambda: os.tcsetpgrp(fd, os.getpgrp()))
     return 0
 

@@ -11,6 +11,8 @@ import errno
 import stat as stat_bits
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from vfs.outside import outside
+
 if TYPE_CHECKING:
     from vfs.file import File
     from vfs.inotify import Watches
@@ -275,3 +277,5 @@ class Path:
         """Raise EROFS if the mount is read-only: Linux's mnt_want_write."""
         if self.mount.read_only:
             raise OSError(errno.EROFS, "read-only mount")
+        if self.node.checks_access:  # it is the host's
+            outside.changed = True

@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from vfs.outside import outside
+
 PAGE_SIZE = 4096
 PAGE_SHIFT = 12
 
@@ -208,6 +210,7 @@ class HostFilePages(FilePages):
     def writeback(self, first: int = 0, last: int = 0) -> None:
         if not self.dirty or not self.writable:
             return
+        outside.changed = True
         size = self.size()
         for index in sorted(self.dirty):
             start = index << PAGE_SHIFT

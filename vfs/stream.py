@@ -20,6 +20,7 @@ from vfs.anon import PIPEFS_MAGIC
 from vfs.file import O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from vfs.fscred import permission
 from vfs.node import Node, StatFs, StatLike
+from vfs.outside import outside
 from vfs.wait import POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, HostQueue, WaitQueue
 
 if TYPE_CHECKING:
@@ -53,12 +54,15 @@ class HostStreamNode(Node):
         permission(info.st_mode, info.st_uid, info.st_gid, mode)
 
     def chmod(self, mode: int) -> None:
+        outside.changed = True
         os.fchmod(self.fd, mode)
 
     def chown(self, uid: int, gid: int) -> None:
+        outside.changed = True
         os.fchown(self.fd, uid, gid)
 
     def utime(self, atime_ns: int | None, mtime_ns: int | None) -> None:
+        outside.changed = True
         info = os.fstat(self.fd)
         atime = info.st_atime_ns if atime_ns is None else atime_ns
         os.utime(self.fd, ns=(atime, info.st_mtime_ns if mtime_ns is None else mtime_ns))
@@ -88,11 +92,17 @@ class HostStream(File):
     def read(self, spans: Spans) -> int:
         if not spans:
             return 0
-        return os.readv(self.fd, spans if len(spans) <= IOV_MAX else spans[:IOV_MAX])
+        if len(spans) > IOV_MAX:
+            spans = spans[:IOV_MAX]
+        count = os.readv(self.fd, spans)
+        if outside.input is not None:
+            outside.took(self.given, spans, count)
+        return count
 
     def write(self, spans: Spans) -> int:
         if not spans:
             return 0
+        outside.changed = True
         return os.writev(self.fd, spans if len(spans) <= IOV_MAX else spans[:IOV_MAX])
 
     def poll(self) -> int:
@@ -145,6 +155,7 @@ class PolledStream(HostStream):
     def write(self, spans: Spans) -> int:
         """Write pieces of at most PIPE_BUF bytes, each only when poll says that it fits."""
         done = 0
+        outside.changed = True
         for span in spans:
             for start in range(0, len(span), PIPE_BUF):
                 if not self.host_poll(POLLOUT):
@@ -222,11 +233,17 @@ class HostSocket(HostStream):
     def read(self, spans: Spans) -> int:
         import socket
 
-        return self.socket.recvmsg_into(spans[:IOV_MAX], 0, socket.MSG_DONTWAIT)[0] if spans else 0
+        if not spans:
+            return 0
+        count = self.socket.recvmsg_into(spans[:IOV_MAX], 0, socket.MSG_DONTWAIT)[0]
+        if outside.input is not None:
+            outside.took(self.given, spans[:IOV_MAX], count)
+        return count
 
     def write(self, spans: Spans) -> int:
         import socket
 
+        outside.changed = True
         return self.socket.sendmsg(spans[:IOV_MAX], [], socket.MSG_DONTWAIT) if spans else 0
 
     def release(self) -> None:
@@ -237,6 +254,7 @@ class HostSocket(HostStream):
 def give_up(fd: int) -> None:
     """Close one of lxrun's own descriptors on the guest's behalf.  0, 1 and 2 become /dev/null, so that
     no file opened later takes a number that Python prints to."""
+    outside.changed = True
     if fd > 2:
         os.close(fd)
         return

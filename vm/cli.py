@@ -72,7 +72,7 @@ def setup() -> int:
     """Fetch a kernel unless there is one, and make everything that a first run would make."""
     from vm.debian import fetch_kernel
     from vm.images import prepare
-    from vm.kernels import choose
+    from vm.kernels import choose, is_complete
     from vm.qemu import Machine, find_qemu, probe
     from vm.session import warm_up
 
@@ -81,7 +81,14 @@ def setup() -> int:
     except VmError:
         print("fetching Debian's kernel package", file=sys.stderr)
         fetch_kernel()
-        kernel = choose(None)
+    else:
+        if not is_complete(kernel):
+            print("fetching Debian's kernel package again, for modules that were left out", file=sys.stderr)
+            try:
+                fetch_kernel()
+            except VmError as error:
+                print(f"lxvm: {error}", file=sys.stderr)  # what there is will do
+    kernel = choose(None)
     images = prepare(kernel)
     find_qemu()
     accelerator = probe(images)

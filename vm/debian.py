@@ -12,11 +12,12 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 from vm import VmError
 from vm.cache import store
-from vm.kernels import Kernel, fetched_directory, module_name, named
+from vm.kernels import KEPT, Kernel, fetched_directory, kept_modules, module_name, named
 
 PACKAGE = "linux-image-amd64"
 
@@ -88,7 +89,8 @@ def keep(tree: Path) -> Kernel:
         raise VmError("the package holds no kernel")
     kernel = named(images[0])
     home = fetched_directory() / kernel.release
-    for module in kernel.needed_modules():
+    modules = {*kernel.needed_modules(), *chain.from_iterable(kernel.modules_on_demand())}
+    for module in modules:
         store(
             home / "lib" / "modules" / kernel.release / f"{module_name(module.name)}.ko{_packing(module)}",
             module.read_bytes(),
@@ -96,6 +98,7 @@ def keep(tree: Path) -> Kernel:
     if kernel.modules is not None and (kernel.modules / "modules.builtin").exists():
         listing = (kernel.modules / "modules.builtin").read_bytes()
         store(home / "lib" / "modules" / kernel.release / "modules.builtin", listing)
+    store(home / KEPT, kept_modules().encode())
     image = home / "boot" / f"vmlinuz-{kernel.release}"
     store(image, kernel.image.read_bytes())  # last: with it the kernel is there
     return named(image)

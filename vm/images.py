@@ -13,15 +13,16 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from vm import VmError, cpio
 from vm.cache import cache_directory, store
-from vm.kernels import NEEDED, Kernel, module_bytes, module_name, unpacked
+from vm.kernels import NEEDED, ON_DEMAND, Kernel, aliases, module_bytes, module_name, unpacked
 
 AGENT_SOURCES = Path(__file__).with_name("agent")
 _FLAGS = ("-static", "-O2", "-s", "-Wall", "-Wextra", "-Wno-unused-result")
-_LAYOUT = b"1"  # of what is made here: a change makes everything anew
+_LAYOUT = b"2"  # of what is made here: a change makes everything anew
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def prepare(kernel: Kernel) -> Images:
         stat = kernel.image.stat()
     except OSError as error:
         raise VmError(f"kernel {kernel.image}: {error.strerror}") from None
-    made_of = (str(kernel.image.resolve()), stat.st_size, stat.st_mtime_ns, str(kernel.modules), NEEDED)
+    made_of = (str(kernel.image.resolve()), stat.st_size, stat.st_mtime_ns, str(kernel.modules), NEEDED, ON_DEMAND)
     key = hashlib.sha256(_LAYOUT + program + repr(made_of).encode()).hexdigest()[:16]
     folder = cache_directory() / "images" / key
     images = Images(folder / "kernel", folder / "initramfs", key)
@@ -90,15 +91,29 @@ def prepare(kernel: Kernel) -> Images:
             image = kernel.image.read_bytes()
         except OSError as error:
             raise VmError(f"kernel {kernel.image}: {error.strerror}") from None
-        store(images.initramfs, initramfs(program, modules))
+        store(images.initramfs, initramfs(program, modules, kernel.modules_on_demand()))
         store(images.kernel, unpacked(image))
     return images
 
 
-def initramfs(program: bytes, modules: list[Path]) -> bytes:
-    """The archive that is the machine's first root: the agent as /init, modules, and their order."""
-    names = [f"{module_name(path.name)}.ko" for path in modules]
+def initramfs(program: bytes, modules: list[Path], on_demand: list[list[Path]]) -> bytes:
+    """The archive that is the machine's first root: the agent as /init, modules, and their order.
+
+    `/modules` has those that are loaded at once, `/ondemand` a line for each name by which one of `on_demand` is asked
+    for, a pattern, and what is then to be loaded.
+    """
+    bodies = {_file(path): module_bytes(path) for path in (*modules, *chain.from_iterable(on_demand))}
+    lines = []
+    for order in on_demand:
+        last = _file(order[-1])
+        for name in (last.removesuffix(".ko"), *aliases(bodies[last])):
+            lines.append(" ".join([name, *map(_file, order)]))
     files = [("init", cpio.regular(0o755), program)]
-    files += [(name, cpio.regular(0o644), module_bytes(path)) for name, path in zip(names, modules, strict=True)]
-    files.append(("modules", cpio.regular(0o644), "".join(f"/{name}\n" for name in names).encode()))
+    files += [(name, cpio.regular(0o644), body) for name, body in bodies.items()]
+    files.append(("modules", cpio.regular(0o644), "".join(f"/{_file(path)}\n" for path in modules).encode()))
+    files.append(("ondemand", cpio.regular(0o644), "".join(f"{line}\n" for line in lines).encode()))
     return cpio.archive(files)
+
+
+def _file(module: Path) -> str:
+    return f"{module_name(module.name)}.ko"

@@ -17,7 +17,13 @@ from vm.cache import cache_directory
 
 # The devices of the machine and the file system of its root.  Whatever these need comes with them.
 NEEDED = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p")
+# What programs ask a kernel for, which loads it then, if it has it as a module: block devices in files, file systems.
+ON_DEMAND = (
+    "loop", "ext4", "crc32c_generic", "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
+    "squashfs", "overlay", "fuse",
+)  # fmt: skip
 
+KEPT = "kept"  # file of a fetched kernel: the modules that were looked for
 _HEADER_MAGIC = slice(0x202, 0x206)
 _VERSION_POINTER = slice(0x20E, 0x210)
 
@@ -32,6 +38,28 @@ class Kernel:
 
     def needed_modules(self) -> list[Path]:
         """The files to load, each after those that it depends on.  Raises VmError if the kernel lacks one."""
+        files, built_in = self._modules()
+        order: list[Path] = []
+        for name in NEEDED:
+            self._add(name, files, built_in, order)
+        return order
+
+    def modules_on_demand(self) -> list[list[Path]]:
+        """For each module of ON_DEMAND that the kernel has, what is to be loaded, in order; it is the last."""
+        files, built_in = self._modules()
+        found = []
+        for name in ON_DEMAND:
+            order: list[Path] = []
+            try:
+                self._add(name, files, built_in, order)
+            except VmError:
+                continue
+            if order:
+                found.append(order)
+        return found
+
+    def _modules(self) -> tuple[dict[str, Path], set[str]]:
+        """By name, the files of modules, and what is built in."""
         files: dict[str, Path] = {}
         built_in: set[str] = set()
         if self.modules is not None:
@@ -40,10 +68,7 @@ class Kernel:
             listing = self.modules / "modules.builtin"
             if listing.exists():
                 built_in = {module_name(line) for line in listing.read_text().split()}
-        order: list[Path] = []
-        for name in NEEDED:
-            self._add(name, files, built_in, order)
-        return order
+        return files, built_in
 
     def _add(self, name: str, files: dict[str, Path], built_in: set[str], order: list[Path]) -> None:
         if name in built_in or files.get(name) in order:
@@ -77,6 +102,11 @@ def dependencies(module: bytes) -> list[str]:
     """The modules that a module says it needs (`depends=` in its section .modinfo)."""
     found = re.search(rb"\0depends=([^\0]*)\0", module)
     return [name.replace("-", "_") for name in found[1].decode().split(",") if name] if found else []
+
+
+def aliases(module: bytes) -> list[str]:
+    """By what else a module may be asked for, as patterns (`alias=`)."""
+    return [name.decode(errors="replace") for name in re.findall(rb"\0alias=([^\0]+)", module)]
 
 
 def release_of(image: Path) -> str:
@@ -124,6 +154,19 @@ def _gunzip(data: bytes) -> bytes:
 def fetched_directory() -> Path:
     """Where `lxvm setup` puts kernels: RELEASE/boot/vmlinuz-RELEASE and RELEASE/lib/modules/RELEASE."""
     return cache_directory() / "kernels"
+
+
+def is_complete(kernel: Kernel) -> bool:
+    """Whether what `lxvm setup` fetched has all the modules that it would keep today."""
+    note = fetched_directory() / kernel.release / KEPT
+    if fetched_directory() not in kernel.image.parents:
+        return True
+    return note.exists() and note.read_text() == kept_modules()
+
+
+def kept_modules() -> str:
+    """The text of KEPT."""
+    return "".join(f"{name}\n" for name in (*NEEDED, *ON_DEMAND))
 
 
 def named(image: Path) -> Kernel:

@@ -28,9 +28,12 @@ _FORWARDED = {
 }  # fmt: skip
 
 
-def run(machine: Machine, order: Order) -> int:
-    """Run `order` in a new machine; the program's wait(2) status.  Raises VmError and NotStarted."""
-    return asyncio.run(Session(machine, order).run())
+def run(machine: Machine, order: Order, replay: bytes = b"") -> int:
+    """Run `order` in a new machine; the program's wait(2) status.  Raises VmError and NotStarted.
+
+    `replay` comes before what is to be read from standard input.
+    """
+    return asyncio.run(Session(machine, order, replay).run())
 
 
 def warm_up(machine: Machine) -> None:
@@ -57,8 +60,9 @@ async def boots(machine: Machine) -> bool:
 class Session:
     """A program in a machine of its own."""
 
-    def __init__(self, machine: Machine, order: Order) -> None:
+    def __init__(self, machine: Machine, order: Order, replay: bytes = b"") -> None:
         self.machine = machine
+        self.replay = replay
         self.guest: Guest  # once it is ready for the order
         self.order = order
         self.launched = False
@@ -172,7 +176,8 @@ class Session:
     def _input(self) -> None:
         port = self.guest.streams[0]
         while self.reading:
-            data = _read(0)
+            data, self.replay = self.replay[:LONGEST_PIECE], self.replay[LONGEST_PIECE:]
+            data = data or _read(0)
             try:
                 port.sendall(PIECE.pack(len(data)) + data)
             except OSError:

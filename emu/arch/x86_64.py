@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 MACHINE = "x86_64"  # uname -m
 PLATFORM = b"x86_64"  # AT_PLATFORM
 ELF_MACHINE = 62  # EM_X86_64
+ISA_NEEDED = 0xC0008002  # GNU_PROPERTY_X86_ISA_1_NEEDED
+ISA_LEVELS = (8, "x86-64-v4"), (4, "x86-64-v3"), (2, "x86-64-v2"), (1, "x86-64")  # its bits
+ISA_EMULATED = 1 | 2  # v3 is AVX2
 ELF_CLASS = 64
+LONGEST_INSTRUCTION = 15  # bytes
 
 # Registers
 
@@ -134,6 +138,16 @@ def child_registers(stack: int, tls: int | None) -> dict[str, int]:
     return registers
 
 
+def isa_level(needed: int) -> str:
+    """The highest of the levels in an ISA_NEEDED word; empty if there is none."""
+    return next((name for bit, name in ISA_LEVELS if needed & bit), "")
+
+
+def isa_lacking(needed: int) -> str:
+    """Likewise of those that the engine does not have."""
+    return isa_level(needed & ~ISA_EMULATED)
+
+
 def canonical(address: int) -> bool:
     """Whether the processor accepts an address at all: others are #GP, not #PF."""
     return not 0x0000_8000_0000_0000 <= address < 0xFFFF_8000_0000_0000
@@ -176,6 +190,13 @@ def debug_registers() -> DebugRegisters:
     from emu.arch.x86_64_debugreg import DebugRegisters
 
     return DebugRegisters()
+
+
+def isa() -> ModuleType:
+    """Extensions of the instruction set: a module of its own, for capstone's sake."""
+    from emu.arch import x86_64_isa
+
+    return x86_64_isa
 
 
 def gdb() -> ModuleType:

@@ -38,8 +38,13 @@ void fail_with(char stage, int error, const char *text, const void *more, size_t
 void fail(char stage, const char *text);
 void power_off(void);
 
-// world.c: modules and mounts
+// modules.c: the kernel's modules
 void load_modules(void);
+void keep_modules(void);
+void offer_modules(void);
+int serve_request(const char *name);
+
+// world.c: mounts
 void make_world(void);
 void mount_volume(char *text);
 void remove_points(void);

@@ -1,4 +1,4 @@
-// The guest's world: modules, the root, and what is mounted in it.
+// The guest's world: the root, and what is mounted in it.
 
 #include "agent.h"
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char ROOT[] = "/root";
@@ -19,23 +18,6 @@ struct made { // a mount point that the root did not have, to be removed again
     struct made *next;
 };
 static struct made *made_points;
-
-// Modules in the order of /modules, which has those that others need first.
-void load_modules(void)
-{
-    FILE *list = fopen("/modules", "re");
-    char name[256];
-    if (!list)
-        return;
-    while (fgets(name, sizeof name, list)) {
-        name[strcspn(name, "\n")] = 0;
-        int fd = open(name, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
-            fprintf(stderr, "lxrun: module %s: %s\n", name, strerror(errno));
-        close(fd);
-    }
-    fclose(list);
-}
 
 // A place to mount at.  Where the root has none it is made, and removed when all is over.
 static int make_point(const char *path)
@@ -67,6 +49,7 @@ static void mount_virtual(const char *type, const char *where, const char *data)
 // The root and what Linux has in every root.  /dev, /proc and /sys are this machine's own.
 void make_world(void)
 {
+    keep_modules();
     mkdir(ROOT, 0755);
     if (mount_9p("root", ROOT, 0))
         fail('m', "the root");
@@ -92,6 +75,7 @@ void make_world(void)
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         if (symlink(links[i][0], links[i][1]) && errno != EEXIST)
             fail('m', links[i][1]);
+    offer_modules();
 }
 
 // "TAG r|w PATH": a directory of the host's, shown at PATH.
