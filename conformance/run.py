@@ -106,7 +106,7 @@ class Runner:
 
     def run(self, case: Case, side: Side, traced: bool = False) -> Outcome:
         """Run `case` once, and if `traced` record its system calls."""
-        _empty(self.work)
+        empty(self.work)
         started = time.monotonic()
         streams = [os.pipe() for _ in range(3)]  # standard output, standard error, what the leader says
         leader = os.fork()
@@ -128,7 +128,7 @@ class Runner:
         stdout, stderr, said = (bytes(part).decode(errors="surrogateescape") for part in output)
         xml = self.work / GTEST_XML
         gtest = xml.read_text(errors="surrogateescape") if xml.is_file() else None
-        files = _snapshot(self.work)
+        files = snapshot(self.work)
         files.pop(GTEST_XML, None)
         trace = _head(self._trace, TRACE_LIMIT) if traced else ""
         return Outcome(self._ending(side, status, said), stdout, stderr, files, gtest, trace, seconds)
@@ -242,7 +242,7 @@ def _head(path: Path, limit: int) -> str:
     return text
 
 
-def _empty(work: Path) -> None:
+def empty(work: Path) -> None:
     """An empty `work`, whatever the last run made of it."""
 
     def again(function: object, path: str, _: object) -> None:
@@ -265,7 +265,7 @@ def _empty(work: Path) -> None:
     os.chmod(work, 0o755)
 
 
-def _snapshot(top: Path) -> dict[str, Entry]:
+def snapshot(top: Path) -> dict[str, Entry]:
     """Every file below `top`."""
     found: dict[str, Entry] = {}
     for folder, folders, names in os.walk(top):
