@@ -313,7 +313,7 @@ def _calls() -> list[Call]:  # one line a call where possible: a table
         c("timerfd_settime", "timerfd", (_fd("timerfd"), _number(0, 1, 3, 4), _struct("qqqq", _number(0, 10000), _number(0, 10**9), _number(0, 20000, -1), _number(0, 0, 10**9)), st.just(Int(0)))),
         # Sockets
         c("socket", "socket", (_number(1, 1, 1, 0, 99), _flags({"SOCK_STREAM | SOCK_NONBLOCK": 0x801, "SOCK_DGRAM | SOCK_NONBLOCK": 0x802, "SOCK_SEQPACKET": 5}, {"SOCK_CLOEXEC": 0x80000}, 0x40), _number(0, 0, 0, 1)), ("stream",)),
-        c("socketpair", "socket", (_number(1, 1, 1, 2), _flags({"SOCK_STREAM | SOCK_NONBLOCK": 0x801, "SOCK_DGRAM | SOCK_NONBLOCK": 0x802, "SOCK_SEQPACKET | SOCK_NONBLOCK": 0x805}, {}, 0x40), _number(0, 0, 1), _room(8, show="pair")), ("stream", "stream")),
+        c("socketpair", "socket", (_number(1, 1, 1, 99), _flags({"SOCK_STREAM | SOCK_NONBLOCK": 0x801, "SOCK_DGRAM | SOCK_NONBLOCK": 0x802, "SOCK_SEQPACKET | SOCK_NONBLOCK": 0x805}, {}, 0x40), _number(0, 0, 1), _room(8, show="pair")), ("stream", "stream")),
         c("bind", "socket", (_fd(*SOCKETS), _address, _address_size)),
         c("listen", "socket", (_fd(*SOCKETS), _number(0, 1, -1))),
         c("accept4", "socket", (_fd("listener"), _room(110, 2), _room_size, _flags({"SOCK_NONBLOCK": os.O_NONBLOCK, "0": 0}, {}, 1)), ("stream",)),

@@ -64,8 +64,10 @@ static void start(void)
     umask(022);
 }
 //- buffer
-// Sixteen buffers in turn, each at the end of its own memory.  The last `missing` bytes of one are not there.
+// Sixteen buffers in turn, each at the end of its own memory, at addresses that are the same everywhere.  The last
+// `missing` bytes of one are not there.
 #define ROOM (1L << 16)
+#define ARENA ((char *)0x300000000)
 
 static char *arena;
 
@@ -73,7 +75,7 @@ static char *buffer(long size, long missing, const void *data, long length)
 {
     static int last;
     if (!arena) {
-        arena = mmap(NULL, 16 * 2 * ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        arena = mmap(ARENA, 16 * 2 * ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         for (int i = 0; i < 16; i++)
             mprotect(arena + i * 2 * ROOM, ROOM, PROT_READ | PROT_WRITE);
     }
