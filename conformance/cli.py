@@ -19,7 +19,7 @@ from conformance.compare import changes, text
 from conformance.evidence import document
 from conformance.junit import junit
 from conformance.page import page
-from conformance.pool import Settings, WorkerLost, examine_all
+from conformance.pool import Settings, examine_all
 from conformance.progress import Progress
 from conformance.record import GOOD, SCHEMA, CaseRecord, Report, ReportError, dump, summary
 from conformance.rules import RULES, Rule, blank
@@ -32,7 +32,7 @@ INTERRUPTED = 130
 DESCRIPTION = "Run the same programs on real Linux and on lxrun, and show what differs."
 STATUS = """\
 exit status: 0 nothing speaks against lxrun (a flaky reference does not), 1 a case differs, crashed, did not end in
-time or could not be run, 2 a wrong command line, 125 lxconform itself failed, 130 interrupted."""
+time, could not be run or ended what ran it, 2 a wrong command line, 125 lxconform itself failed, 130 interrupted."""
 
 
 class Failure(Exception):
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         status: int = options.command(options)
-    except (Failure, ReportError, suite.SuiteError, WorkerLost) as error:
+    except (Failure, ReportError, suite.SuiteError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         resumed = "; the same command goes on where this one stopped" if getattr(options, "json", None) else ""

@@ -24,7 +24,7 @@ from conformance.results import GTEST_XML
 from conformance.suite import PATH, Case
 
 Side = Literal["reference", "lxrun"]
-Kind = Literal["exit", "signal", "time-out", "refused", "failed"]
+Kind = Literal["exit", "signal", "time-out", "refused", "failed", "lost"]
 
 OUTPUT_LIMIT = 4 << 20
 """Bytes kept of each stream; what comes after them is read and dropped."""
@@ -36,7 +36,8 @@ TEXT_LIMIT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended: a status, a signal, not in time, not started (`refused`), or by lxrun's own failure."""
+    """How a run ended: a status, a signal, not in time, not started (`refused`), by lxrun's own failure, or with
+    the process that was to watch it (`lost`)."""
 
     kind: Kind
     number: int = 0
@@ -57,6 +58,8 @@ class Ending:
                 return f"could not be started: {self.text}"
             case "failed":
                 return f"lxrun failed: {self.text}"
+            case "lost":
+                return self.text
 
 
 @dataclass(frozen=True, slots=True)
