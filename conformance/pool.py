@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import lxrun
 from conformance import tree
 from conformance.judge import examine, lost
 from conformance.record import CaseRecord
@@ -117,6 +118,7 @@ def _work(connection: Connection, home: Path, settings: Settings) -> None:
     signal.signal(signal.SIGTERM, _leave)
     tree.adopt()
     try:
+        lxrun.preload()
         runner = Runner(home, settings.env, settings.timeout)
         while True:
             case: Case = connection.recv()

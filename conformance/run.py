@@ -1,7 +1,8 @@
 """One run of one case: a fresh directory and session, a time limit for all of it, and what can be seen of it.
 
 Natively and under lxrun alike, the run is a process that the worker forks: it becomes the leader of a session of its
-own and then is the program, or calls `lxrun.run` and says how that ended.
+own and then the program, by exec, or lxrun, which the worker has loaded: starting Python for each run would cost more
+than most runs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
+import lxrun
 from conformance import tree
 from conformance.results import GTEST_XML
 from conformance.suite import PATH, Case
@@ -161,12 +163,10 @@ class Runner:
             return Ending("time-out", text=f"{self.timeout:g}")
         kind, _, text = said.partition(" ")
         match kind:
-            case "exit" | "signal":
-                return Ending(kind, int(text))
             case "refused" | "failed":
                 return Ending(kind, text=text)
         if side == "lxrun":
-            return Ending("failed", text="what runs it was killed")
+            return _emulated(said, os.waitstatus_to_exitcode(status))
         if os.WIFSIGNALED(status):
             return Ending("signal", os.WTERMSIG(status))
         return Ending("exit", os.WEXITSTATUS(status))
@@ -189,8 +189,8 @@ class Runner:
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
             resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
             if side == "lxrun":
-                _say(say, self._emulate(case, traced))
-                os._exit(0)
+                trace = self._trace if traced else None
+                lxrun.become(case.argv, report=say, env=self.env, cwd=self.work, strace=trace)
             argv = ("strace", "-f", "-o", str(self._trace), "--", *case.argv) if traced else case.argv
             os.execvpe(argv[0], argv, self.env)
         except OSError as error:
@@ -200,20 +200,20 @@ class Runner:
         finally:
             os._exit(1)
 
-    def _emulate(self, case: Case, traced: bool) -> str:
-        import lxrun
-
-        try:
-            code = lxrun.run(case.argv, env=self.env, cwd=self.work, strace=self._trace if traced else None).returncode
-        except (lxrun.NotFound, lxrun.CannotRun) as error:
-            return f"refused {error}"
-        except lxrun.RunError as error:
-            return f"failed {error}"
-        return f"signal {-code}" if code < 0 else f"exit {code}"
-
 
 def _say(fd: int, text: str) -> None:
     os.write(fd, text.encode(errors="surrogateescape")[: 1 << 12])
+
+
+def _emulated(report: str, status: int) -> Ending:
+    """What lxrun has reported of the guest."""
+    try:
+        code = lxrun.returncode(report, status)
+    except (lxrun.NotFound, lxrun.CannotRun) as error:
+        return Ending("refused", text=str(error))
+    except lxrun.RunError as error:
+        return Ending("failed", text=str(error))
+    return Ending("signal", -code) if code < 0 else Ending("exit", code)
 
 
 def _drain(fd: int) -> None:

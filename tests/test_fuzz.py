@@ -18,14 +18,12 @@ from conformance.fuzz.server import Sides
 from syscalls.table import TABLE
 
 WRONG = """
-import sys
-if "--report-fd" in sys.orig_argv:
-    import functools, syscalls.io
-    right = syscalls.io.sys_lseek
-    @functools.wraps(right)
-    def sys_lseek(t, fd, offset, whence):
-        return right(t, fd, offset, whence) + (whence == 2)
-    syscalls.io.sys_lseek = sys_lseek
+import functools, syscalls.io
+right = syscalls.io.sys_lseek
+@functools.wraps(right)
+def sys_lseek(t, fd, offset, whence):
+    return right(t, fd, offset, whence) + (whence == 2)
+syscalls.io.sys_lseek = sys_lseek
 """
 
 GOOD = "close,dup,lseek,eventfd2,mkdir,rmdir,unlink,symlink"
