@@ -19,7 +19,7 @@ from conformance.compare import changes, text
 from conformance.evidence import document
 from conformance.junit import junit
 from conformance.page import page
-from conformance.pool import Settings, WorkerLost, examine_all
+from conformance.pool import Settings, examine_all
 from conformance.progress import Progress
 from conformance.record import GOOD, SCHEMA, CaseRecord, Report, ReportError, dump, summary
 from conformance.rules import RULES, Rule, blank
@@ -32,7 +32,7 @@ INTERRUPTED = 130
 DESCRIPTION = "Run the same programs on real Linux and on lxrun, and show what differs."
 STATUS = """\
 exit status: 0 nothing speaks against lxrun (a flaky reference does not), 1 a case differs, crashed, did not end in
-time or could not be run, 2 a wrong command line, 125 lxconform itself failed, 130 interrupted."""
+time, could not be run or ended what ran it, 2 a wrong command line, 125 lxconform itself failed, 130 interrupted."""
 
 
 class Failure(Exception):
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         status: int = options.command(options)
-    except (Failure, ReportError, suite.SuiteError, WorkerLost) as error:
+    except (Failure, ReportError, suite.SuiteError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         resumed = "; the same command goes on where this one stopped" if getattr(options, "json", None) else ""
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("before", metavar="A.json", type=Path)
     compare.add_argument("after", metavar="B.json", type=Path)
     compare.set_defaults(command=_compare)
+    _add_fuzz(commands)
     page_of = commands.add_parser(
         "document",
         help="a report as a page of Markdown",
@@ -90,6 +91,27 @@ def _parser() -> argparse.ArgumentParser:
     page_of.add_argument("report", metavar="A.json", type=Path)
     page_of.set_defaults(command=_document)
     return parser
+
+
+def _add_fuzz(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    fuzz = commands.add_parser(
+        "fuzz",
+        help="random programs of system calls",
+        description="Run random programs of system calls on real Linux and on lxrun; write those that differ as C.",
+        epilog="exit status: 0 no difference, 1 differences, 2 a wrong command line, 125 lxconform itself failed",
+    )
+    fuzz.add_argument("--seed", type=int, default=1, metavar="N", help="where chance starts from (default: 1)")
+    fuzz.add_argument("--cases", type=_count, default=1000, metavar="N", help="programs to run (default: 1000)")
+    fuzz.add_argument("--time", type=_seconds, default=86400.0, metavar="S", help="seconds to spend, at most")
+    fuzz.add_argument(
+        "--calls", type=_names, default=[], metavar="NAME,...", help="calls to use (default: all it knows)"
+    )
+    fuzz.add_argument("--families", type=_names, default=[], metavar="NAME,...",
+                      help="families of calls to use: open, io, dirs, memory, socket, ...")  # fmt: skip
+    fuzz.add_argument(
+        "--out", type=Path, default=Path("fuzz"), metavar="DIR", help="for the C programs (default: fuzz)"
+    )
+    fuzz.set_defaults(command=_fuzz)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -116,6 +138,17 @@ def _jobs(text: str) -> int:
     if not 1 <= number <= 1024:
         raise argparse.ArgumentTypeError("a number from 1 to 1024")
     return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number from 1")
+    return number
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _seconds(text: str) -> float:
@@ -208,6 +241,28 @@ def _compare(options: argparse.Namespace) -> int:
 def _document(options: argparse.Namespace) -> int:
     sys.stdout.write(document(record.read(options.report)))
     return 0
+
+
+def _fuzz(options: argparse.Namespace) -> int:
+    if sys.platform != "linux":
+        raise Failure("fuzz needs Linux: it is what lxrun is compared with")
+    try:
+        from conformance.fuzz.command import fuzz
+    except ModuleNotFoundError as error:
+        raise Failure(f"fuzz needs {error.name}; install it with: pip install 'lxrun[conformance]'") from None
+    from conformance.fuzz.server import FuzzError
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    try:
+        found = fuzz(
+            calls=options.calls, families=options.families, seed=options.seed, programs=options.cases,
+            seconds=options.time, out=options.out, say=say,
+        )  # fmt: skip
+    except FuzzError as error:
+        raise Failure(str(error)) from None
+    return 1 if found else 0
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from conformance import calls
 from conformance.record import CaseRecord, Difference, RunRecord, Verdict
 from conformance.results import Results, differences, understand
 from conformance.rules import Rule, normalise
-from conformance.run import Entry, Outcome, Runner, Side
+from conformance.run import Ending, Entry, Outcome, Runner, Side
 from conformance.suite import Case
 from conformance.text import DIFF_LINES, cut, printable, smallest_diff
 
@@ -80,12 +80,16 @@ class Judge:
         return found
 
 
-def examine(case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool) -> CaseRecord:
+def examine(
+    case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool, begins: Callable[[Side], None]
+) -> CaseRecord:
     """Run `case` on both sides, and the reference once more where something differs.  If `traced`, each side is run
-    again for its system calls, so that being watched cannot change what else is compared."""
+    again for its system calls, so that being watched cannot change what else is compared.  `begins` is told of
+    each side before it runs: the case might end this process."""
     judge = Judge(rules, str(runner.work))
 
     def look(side: Side) -> Seen:
+        begins(side)
         seen = judge.see(runner.run(case, side))
         if traced and _ended(seen.outcome) and _ended(watched := runner.run(case, side, traced=True)):
             seen.calls = calls.read(watched.trace, judge.work)
@@ -111,6 +115,17 @@ def examine(case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool) -
         verdict = "differs" if steady else "flaky"
         found = steady or itself
     return _record(case, judge, verdict, found, reference, guest)
+
+
+def lost(case: Case, side: Side) -> CaseRecord:
+    """The record of a case that ended the process that ran it, as it may natively; on lxrun no guest may."""
+    ending = Ending("lost", text="the process that ran it was ended")
+    run = _run_record(Seen(Outcome(ending, "", "", {}, None, "", 0.0), None, "", "", {}), False)
+    verdict: Verdict = "lost" if side == "reference" else "crashed"
+    guest = run if side == "lxrun" else None
+    return CaseRecord(
+        name=case.name, argv=list(case.argv), verdict=verdict, differences=[], rules=[], reference=run, lxrun=guest
+    )
 
 
 def _ended(outcome: Outcome) -> bool:

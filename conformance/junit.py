@@ -15,7 +15,7 @@ def junit(report: Report) -> str:
         name=report["suite"],
         tests=str(summary["cases"]),
         failures=str(summary["differs"]),
-        errors=str(summary["crashed"] + summary["time-out"] + summary["not-run"]),
+        errors=str(summary["crashed"] + summary["time-out"] + summary["not-run"] + summary["lost"]),
         skipped=str(summary["flaky"]),
         time=str(report["seconds"]),
     )

@@ -14,11 +14,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import lxrun
 from conformance import tree
-from conformance.judge import examine
+from conformance.judge import examine, lost
 from conformance.record import CaseRecord
 from conformance.rules import Rule
-from conformance.run import Runner
+from conformance.run import Runner, Side
 from conformance.suite import Case
 
 
@@ -32,76 +33,100 @@ class Settings:
     traced: bool
 
 
-class WorkerLost(Exception):
-    """A worker ended in the middle of a case, killed by the case or by the system."""
-
-
 class Worker:
-    """A process and the connection to it."""
+    """A process, the connection to it, and the directory in which it runs its cases."""
 
     def __init__(self, settings: Settings) -> None:
+        self.case: Case | None = None
+        self.side: Side = "reference"  # that it is running the case on
+        self.home = Path(tempfile.mkdtemp(prefix="lxconform-")).resolve()
+        self.home.chmod(0o755)  # a program may become another user
         context = multiprocessing.get_context("spawn")
         self.connection, far = context.Pipe()
         # Not a daemon: those are ended without having ended what they started.
-        self.process: BaseProcess = context.Process(target=_work, args=(far, settings))
+        self.process: BaseProcess = context.Process(target=_work, args=(far, self.home, settings))
         self.process.start()
         far.close()
 
-    def stop(self, busy: bool) -> None:
+    def give(self, waiting: deque[Case]) -> None:
+        """Have it examine the next case, if there is one."""
+        self.case = waiting.popleft() if waiting else None
+        if self.case:
+            self.connection.send(self.case)
+
+    def take(self) -> CaseRecord | None:
+        """The record of its case; None if it has only begun with another side.  Raises EOFError if it is lost."""
+        try:
+            said: CaseRecord | Side = self.connection.recv()
+        except ConnectionResetError:
+            raise EOFError from None
+        if isinstance(said, str):
+            self.side = said
+            return None
+        return said
+
+    def stop(self) -> None:
         """End it, and with it what it is running."""
         self.connection.close()
-        if busy:
+        if self.case:
             self.process.terminate()
         self.process.join()
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def examine_all(cases: list[Case], jobs: int, settings: Settings) -> Generator[CaseRecord, None, None]:
-    """Records in the order in which they are ready.  Closing the iterator ends whatever is running."""
+    """Records in the order in which they are ready.  Closing the iterator ends whatever is running.
+
+    A case that kills its worker has its verdict, and a new worker goes on.
+    """
+    tree.adopt()  # what a lost worker leaves behind
     waiting = deque(cases)
-    workers: list[Worker] = []
-    busy: dict[Connection, Case] = {}
+    workers: dict[Connection, Worker] = {}
     try:
         for _ in range(min(jobs, len(cases))):
             worker = Worker(settings)
-            workers.append(worker)
-            _give(worker.connection, waiting, busy)
-        while busy:
-            for ready in wait(list(busy)):
+            workers[worker.connection] = worker
+        kept = set(tree.children())
+        for worker in workers.values():
+            worker.give(waiting)
+        while busy := [worker.connection for worker in workers.values() if worker.case]:
+            for ready in wait(busy):
                 assert isinstance(ready, Connection)
-                case = busy.pop(ready)
+                worker = workers[ready]
+                assert worker.case
                 try:
-                    record: CaseRecord = ready.recv()
-                except (EOFError, ConnectionResetError):
-                    raise WorkerLost(f"{case.name}: killed the process that ran it") from None
-                _give(ready, waiting, busy)
-                yield record
+                    record = worker.take()
+                except EOFError:
+                    del workers[ready]
+                    record = lost(worker.case, worker.side)
+                    worker.stop()
+                    tree.clear(kept)
+                    worker = Worker(settings)
+                    workers[worker.connection] = worker
+                    kept.add(worker.process.pid or 0)
+                if record:
+                    worker.give(waiting)
+                    yield record
     finally:
-        for worker in workers:
-            worker.stop(worker.connection in busy)
+        for worker in workers.values():
+            worker.stop()
 
 
-def _give(connection: Connection, waiting: deque[Case], busy: dict[Connection, Case]) -> None:
-    if waiting:
-        busy[connection] = case = waiting.popleft()
-        connection.send(case)
-
-
-def _work(connection: Connection, settings: Settings) -> None:
+def _work(connection: Connection, home: Path, settings: Settings) -> None:
     """A worker's life: until the connection closes, or SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a Ctrl-C, the parent takes care
     signal.signal(signal.SIGTERM, _leave)
     tree.adopt()
-    home = Path(tempfile.mkdtemp(prefix="lxconform-")).resolve()
-    home.chmod(0o755)  # a program may become another user
     try:
+        lxrun.preload()
         runner = Runner(home, settings.env, settings.timeout)
         while True:
             case: Case = connection.recv()
-            connection.send(examine(case, runner, settings.rules, settings.traced))
+            connection.send(examine(case, runner, settings.rules, settings.traced, connection.send))
     except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent needs no more
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)  # also where the parent was killed
 
 
 def _leave(*_: object) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, TypedDict, get_args
 
 SCHEMA = 1
 
-Verdict = Literal["same", "differs", "crashed", "time-out", "flaky", "not-run"]
+Verdict = Literal["same", "differs", "crashed", "time-out", "flaky", "not-run", "lost"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 MEANING: dict[Verdict, str] = {
@@ -22,6 +22,7 @@ MEANING: dict[Verdict, str] = {
     "time-out": "a run did not end in time, and was killed with all it had started",
     "flaky": "the reference differs from itself",
     "not-run": "the reference could not start the program",
+    "lost": "natively, it ended the process that ran it",
 }
 GOOD: frozenset[Verdict] = frozenset({"same", "flaky"})
 """The verdicts that do not speak against lxrun or the suite; others make the exit status 1."""
@@ -112,4 +113,5 @@ def read(path: Path) -> Report:
         raise ReportError(f"{path}: not a JSON document") from None
     if not isinstance(report, dict) or report.get("schema") != SCHEMA or not Report.__required_keys__ <= {*report}:
         raise ReportError(f"{path}: not a report of lxconform, or one of another version")
+    report["summary"] = {**dict.fromkeys(VERDICTS, 0), **report["summary"]}  # it may be older than a verdict
     return report  # type: ignore[return-value]  # its schema says so

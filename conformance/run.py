@@ -1,7 +1,8 @@
 """One run of one case: a fresh directory and session, a time limit for all of it, and what can be seen of it.
 
 Natively and under lxrun alike, the run is a process that the worker forks: it becomes the leader of a session of its
-own and then is the program, or calls `lxrun.run` and says how that ended.
+own and then the program, by exec, or lxrun, which the worker has loaded: starting Python for each run would cost more
+than most runs.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
+import lxrun
 from conformance import tree
 from conformance.results import GTEST_XML
 from conformance.suite import PATH, Case
 
 Side = Literal["reference", "lxrun"]
-Kind = Literal["exit", "signal", "time-out", "refused", "failed"]
+Kind = Literal["exit", "signal", "time-out", "refused", "failed", "lost"]
 
 OUTPUT_LIMIT = 4 << 20
 """Bytes kept of each stream; what comes after them is read and dropped."""
@@ -36,7 +38,8 @@ TEXT_LIMIT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended: a status, a signal, not in time, not started (`refused`), or by lxrun's own failure."""
+    """How a run ended: a status, a signal, not in time, not started (`refused`), by lxrun's own failure, or with
+    the process that was to watch it (`lost`)."""
 
     kind: Kind
     number: int = 0
@@ -57,6 +60,8 @@ class Ending:
                 return f"could not be started: {self.text}"
             case "failed":
                 return f"lxrun failed: {self.text}"
+            case "lost":
+                return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class Runner:
 
     def run(self, case: Case, side: Side, traced: bool = False) -> Outcome:
         """Run `case` once, and if `traced` record its system calls."""
-        _empty(self.work)
+        empty(self.work)
         started = time.monotonic()
         streams = [os.pipe() for _ in range(3)]  # standard output, standard error, what the leader says
         leader = os.fork()
@@ -128,7 +133,7 @@ class Runner:
         stdout, stderr, said = (bytes(part).decode(errors="surrogateescape") for part in output)
         xml = self.work / GTEST_XML
         gtest = xml.read_text(errors="surrogateescape") if xml.is_file() else None
-        files = _snapshot(self.work)
+        files = snapshot(self.work)
         files.pop(GTEST_XML, None)
         trace = _head(self._trace, TRACE_LIMIT) if traced else ""
         return Outcome(self._ending(side, status, said), stdout, stderr, files, gtest, trace, seconds)
@@ -158,12 +163,10 @@ class Runner:
             return Ending("time-out", text=f"{self.timeout:g}")
         kind, _, text = said.partition(" ")
         match kind:
-            case "exit" | "signal":
-                return Ending(kind, int(text))
             case "refused" | "failed":
                 return Ending(kind, text=text)
         if side == "lxrun":
-            return Ending("failed", text="what runs it was killed")
+            return _emulated(said, os.waitstatus_to_exitcode(status))
         if os.WIFSIGNALED(status):
             return Ending("signal", os.WTERMSIG(status))
         return Ending("exit", os.WEXITSTATUS(status))
@@ -186,8 +189,10 @@ class Runner:
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
             resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
             if side == "lxrun":
-                _say(say, self._emulate(case, traced))
-                os._exit(0)
+                trace = self._trace if traced else None
+                lxrun.become(
+                    case.argv, report=say, env=self.env, cwd=self.work, backend="emulate", strace=trace
+                )
             argv = ("strace", "-f", "-o", str(self._trace), "--", *case.argv) if traced else case.argv
             os.execvpe(argv[0], argv, self.env)
         except OSError as error:
@@ -197,22 +202,20 @@ class Runner:
         finally:
             os._exit(1)
 
-    def _emulate(self, case: Case, traced: bool) -> str:
-        import lxrun
-
-        try:
-            trace = self._trace if traced else None
-            done = lxrun.run(case.argv, env=self.env, cwd=self.work, backend="emulate", strace=trace)
-            code = done.returncode
-        except (lxrun.NotFound, lxrun.CannotRun) as error:
-            return f"refused {error}"
-        except lxrun.RunError as error:
-            return f"failed {error}"
-        return f"signal {-code}" if code < 0 else f"exit {code}"
-
 
 def _say(fd: int, text: str) -> None:
     os.write(fd, text.encode(errors="surrogateescape")[: 1 << 12])
+
+
+def _emulated(report: str, status: int) -> Ending:
+    """What lxrun has reported of the guest."""
+    try:
+        code = lxrun.returncode(report, status)
+    except (lxrun.NotFound, lxrun.CannotRun) as error:
+        return Ending("refused", text=str(error))
+    except lxrun.RunError as error:
+        return Ending("failed", text=str(error))
+    return Ending("signal", -code) if code < 0 else Ending("exit", code)
 
 
 def _drain(fd: int) -> None:
@@ -244,7 +247,7 @@ def _head(path: Path, limit: int) -> str:
     return text
 
 
-def _empty(work: Path) -> None:
+def empty(work: Path) -> None:
     """An empty `work`, whatever the last run made of it."""
 
     def again(function: object, path: str, _: object) -> None:
@@ -267,7 +270,7 @@ def _empty(work: Path) -> None:
     os.chmod(work, 0o755)
 
 
-def _snapshot(top: Path) -> dict[str, Entry]:
+def snapshot(top: Path) -> dict[str, Entry]:
     """Every file below `top`."""
     found: dict[str, Entry] = {}
     for folder, folders, names in os.walk(top):

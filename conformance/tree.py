@@ -47,6 +47,22 @@ def sweep(leader: int) -> None:
         time.sleep(0.001)
 
 
+def clear(kept: set[int]) -> None:
+    """Kill and reap every child of this process that is not one of `kept`."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        strays = set(children()) - kept
+        if not strays:
+            return
+        for pid in strays:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, os.WNOHANG)
+            except (ProcessLookupError, PermissionError, ChildProcessError):
+                pass
+        time.sleep(0.001)
+
+
 def children() -> list[int]:
     """This process's children, from /proc/PID/stat (proc_pid_stat(5)); empty where there is no /proc."""
     found = []

@@ -125,19 +125,28 @@ class UserMemory:
             raise OSError(errno.EINVAL, "too many buffers")
         if count == 0:
             return []
-        raw = self.read(address, 16 * count)
+        try:
+            raw = self.read(address, 16 * count)
+        except OSError:
+            for at in range(address, address + 16 * count, 16):  # one after the other: a bad size may come first
+                if self.read(at, 16)[15] >> 7:
+                    raise OSError(errno.EINVAL, "negative buffer size") from None
+            raise
         total = 0
+        beyond = None
         parts: list[tuple[int, int]] = []
         for at in range(0, 16 * count, 16):
             base, size = _U64.unpack_from(raw, at)[0], _U64.unpack_from(raw, at + 8)[0]
             if size >> 63:
                 raise OSError(errno.EINVAL, "negative buffer size")
             if base + size > self.task_size:
-                raise _bad(base)
+                beyond = base
             size = min(size, MAX_RW_COUNT - total)
             total += size
             if size:
                 parts.append((base, size))
+        if beyond is not None:  # access_ok, once all sizes are known to be good
+            raise _bad(beyond)
         return parts
 
     def vector(self, parts: list[tuple[int, int]], access: int) -> Spans:

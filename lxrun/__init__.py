@@ -15,10 +15,36 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["DEVNULL", "PIPE", "STDOUT", "CannotRun", "Completed", "NotFound", "RunError", "TimeoutExpired", "run"]
+__all__ = [
+    "DEVNULL",
+    "PIPE",
+    "STDOUT",
+    "CannotRun",
+    "Completed",
+    "NotFound",
+    "RunError",
+    "TimeoutExpired",
+    "become",
+    "preload",
+    "returncode",
+    "run",
+]
 
 if TYPE_CHECKING:
-    from lxrun.api import DEVNULL, PIPE, STDOUT, CannotRun, Completed, NotFound, RunError, TimeoutExpired, run
+    from lxrun.api import (
+        DEVNULL,
+        PIPE,
+        STDOUT,
+        CannotRun,
+        Completed,
+        NotFound,
+        RunError,
+        TimeoutExpired,
+        become,
+        preload,
+        returncode,
+        run,
+    )
 
 
 def __getattr__(name: str) -> object:

@@ -15,11 +15,24 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from subprocess import DEVNULL, PIPE, STDOUT, TimeoutExpired
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from lxrun.diagnostics import CANNOT_RUN, NOT_FOUND
 
-__all__ = ["DEVNULL", "PIPE", "STDOUT", "CannotRun", "Completed", "NotFound", "RunError", "TimeoutExpired", "run"]
+__all__ = [
+    "DEVNULL",
+    "PIPE",
+    "STDOUT",
+    "CannotRun",
+    "Completed",
+    "NotFound",
+    "RunError",
+    "TimeoutExpired",
+    "become",
+    "preload",
+    "returncode",
+    "run",
+]
 
 StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Stream = int | IO[Any] | None
@@ -99,11 +112,7 @@ def run(
     Raises NotFound, CannotRun or RunError if the guest could not be started or lxrun failed,
     TimeoutExpired (with what was captured so far), and ValueError for arguments that make no sense.
     """
-    words = [os.fsdecode(word) for word in argv]
-    if not words:
-        raise ValueError("argv is empty")
-    if any("\0" in word for word in words):
-        raise ValueError("an argument holds a NUL byte")
+    words = _words(argv)
     command = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")]
     if rootfs is not None:
         command += ["--rootfs", os.fsdecode(rootfs)]
@@ -111,19 +120,9 @@ def run(
         command.append("--root-id")
     for volume in volumes:
         command += ["--volume", volume]
-    if env is not None:
-        command.append("--clear-env")
-        for name, value in env.items():
-            if not name or "=" in name or "\0" in name + value:
-                raise ValueError(f"{name!r} cannot be an environment variable")
-            command += ["--env", f"{name}={value}"]
-    if cwd is not None:
-        command += ["--workdir", os.fsdecode(cwd)]
     if memory is not None:
         command += ["--memory", str(memory)]
-    command += ["--engine", engine, "--backend", backend]
-    if strace is not None:
-        command += ["--strace", "--output", os.fsdecode(strace)]
+    command += _options(env, cwd, engine, backend, strace)
 
     report, report_end = os.pipe()
     try:
@@ -142,10 +141,89 @@ def run(
             text = os.fsdecode(ending.read())
     finally:
         os.close(report)
-    completed = Completed(_returncode(text, done.returncode), done.stdout, done.stderr)
+    completed = Completed(returncode(text, done.returncode), done.stdout, done.stderr)
     if check and completed.returncode:
         raise subprocess.CalledProcessError(completed.returncode, words, completed.stdout, completed.stderr)
     return completed
+
+
+def preload() -> None:
+    """Load what runs need, so that processes forked from this one can `become` guests without starting Python."""
+    try:
+        import ctypes
+        from importlib import import_module
+
+        import lxrun.machine  # noqa: F401
+        from emu.unicorn_cpu import library_path
+        from syscalls.table import TABLE
+
+        ctypes.CDLL(library_path())  # and it stays
+        for family in TABLE:
+            import_module(f"syscalls.{family.module}")
+    except Exception:  # whoever becomes a guest will say it
+        pass
+
+
+def become(
+    argv: Sequence[StrPath],
+    *,
+    report: int,
+    env: Mapping[str, str] | None = None,
+    cwd: StrPath | None = None,
+    engine: str = "unicorn",
+    backend: str = "auto",
+    strace: StrPath | None = None,
+) -> NoReturn:
+    """Be the command that runs `argv`, as if by exec: for a process that was forked to be it, and has one thread.
+
+    lxrun takes over signals, descriptors 0 to 2 and the timer, and the process ends with the guest.  How it ended
+    is written to the descriptor `report`; `returncode` reads it.  The other arguments are those of `run`.
+    Raises ValueError as `run` does, and nothing else.
+    """
+    import gc
+    import signal
+
+    from lxrun import cli
+
+    command = [*_options(env, cwd, engine, backend, strace), "--report-fd", str(report), "--", *_words(argv)]
+    gc.disable()  # as `cli.entry` does
+    gc.freeze()  # what the parent left must not be collected: it may own descriptors that are closed by now
+    # An interpreter that starts does this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    try:
+        os._exit(cli.main(command))
+    finally:
+        os._exit(125)
+
+
+def _words(argv: Sequence[StrPath]) -> list[str]:
+    words = [os.fsdecode(word) for word in argv]
+    if not words:
+        raise ValueError("argv is empty")
+    if any("\0" in word for word in words):
+        raise ValueError("an argument holds a NUL byte")
+    return words
+
+
+def _options(
+    env: Mapping[str, str] | None, cwd: StrPath | None, engine: str, backend: str, strace: StrPath | None
+) -> list[str]:
+    command = []
+    if env is not None:
+        command.append("--clear-env")
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise ValueError(f"{name!r} cannot be an environment variable")
+            command += ["--env", f"{name}={value}"]
+    if cwd is not None:
+        command += ["--workdir", os.fsdecode(cwd)]
+    command += ["--engine", engine, "--backend", backend]
+    if strace is not None:
+        command += ["--strace", "--output", os.fsdecode(strace)]
+    return command
 
 
 def _streams(stdin: Stream, stdout: Stream, stderr: Stream, has_input: bool, captured: bool) -> dict[str, Any]:
@@ -158,8 +236,9 @@ def _streams(stdin: Stream, stdout: Stream, stderr: Stream, has_input: bool, cap
     return {name: stream for name, stream in streams.items() if stream is not None}
 
 
-def _returncode(report: str, status: int) -> int:
-    """What the child said about the guest; `status` is the child's own, for when it said nothing."""
+def returncode(report: str, status: int) -> int:
+    """The guest's exit status, or -n for signal n: what the process that ran it reported.  `status` is the same of
+    that process, for when it said nothing.  Raises NotFound, CannotRun or RunError."""
     kind, _, rest = report.partition(" ")
     if kind == "exit":
         return int(rest)

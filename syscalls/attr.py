@@ -178,7 +178,7 @@ def _timed(t: Task, dirfd: int, path: int, flags: int) -> Path:
     """What the times of are set: without a path, the file behind the descriptor."""
     check_flags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
     if not path and dirfd != AT_FDCWD:
-        if flags & ~AT_EMPTY_PATH:
+        if flags:
             raise OSError(errno.EINVAL, "flags without a path")
         return open_path(t, dirfd)
     return resolve(t, dirfd, path, flags)
@@ -222,7 +222,8 @@ def ftruncate(t: Task, file: File, size: int) -> int:
 # Extended attributes
 
 
-def _name(t: Task, name: int) -> bytes:
+def xattr_name(t: Task, name: int) -> bytes:
+    """import_xattr_name.  Raises OSError(EFAULT, ERANGE)."""
     try:
         text = t.mm.cstring(name, XATTR_NAME_MAX + 1)
     except OSError as error:
@@ -247,52 +248,55 @@ def _xattr_permission(place: Path, name: bytes, wanted: int) -> None:
         fscred.xattr_permission(name, st.st_mode, st.st_uid, st.st_gid, wanted)
 
 
-def getxattr(t: Task, place: Path, name: int, value: int, size: int) -> int:
-    text = _name(t, name)
-    _xattr_permission(place, text, _R_OK)
-    return _give(t, place.node.getxattr(text), value, size)
+def getxattr(t: Task, name: bytes, place: Path, value: int, size: int) -> int:
+    _xattr_permission(place, name, _R_OK)
+    return _give(t, place.node.getxattr(name), value, size)
 
 
 def sys_getxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong) -> Result:
     """getxattr(2)."""
-    return getxattr(t, resolve(t, AT_FDCWD, path, 0), name, value, size)
+    return getxattr(t, xattr_name(t, name), resolve(t, AT_FDCWD, path, 0), value, size)
 
 
 def sys_lgetxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong) -> Result:
     """lgetxattr(2)."""
-    return getxattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name, value, size)
+    return getxattr(t, xattr_name(t, name), resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), value, size)
 
 
 def sys_fgetxattr(t: Task, fd: Int, name: Ptr, value: Ptr, size: ULong) -> Result:
     """fgetxattr(2)."""
-    return getxattr(t, open_path(t, fd), name, value, size)
+    return getxattr(t, xattr_name(t, name), open_path(t, fd), value, size)
 
 
-def setxattr(t: Task, place: Path, name: int, value: int, size: int, flags: int) -> int:
+def xattr_given(t: Task, name: int, value: int, size: int, flags: int) -> tuple[bytes, bytes, int]:
+    """setxattr_copy: name, value and flags, which are looked at before the file."""
     check_flags(flags, XATTR_CREATE | XATTR_REPLACE)
-    text = _name(t, name)
+    text = xattr_name(t, name)
     if size > XATTR_SIZE_MAX:
-        return -errno.E2BIG
-    data = t.mm.read(value, size) if size else b""
+        raise OSError(errno.E2BIG, "value too long")
+    return text, t.mm.read(value, size) if size else b"", flags
+
+
+def setxattr(given: tuple[bytes, bytes, int], place: Path) -> int:
     place.want_write()
-    _xattr_permission(place, text, _W_OK)
-    place.node.setxattr(text, data, flags)
+    _xattr_permission(place, given[0], _W_OK)
+    place.node.setxattr(*given)
     return _changed(place)
 
 
 def sys_setxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
     """setxattr(2)."""
-    return setxattr(t, resolve(t, AT_FDCWD, path, 0), name, value, size, flags)
+    return setxattr(xattr_given(t, name, value, size, flags), resolve(t, AT_FDCWD, path, 0))
 
 
 def sys_lsetxattr(t: Task, path: Ptr, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
     """lsetxattr(2)."""
-    return setxattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name, value, size, flags)
+    return setxattr(xattr_given(t, name, value, size, flags), resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
 
 
 def sys_fsetxattr(t: Task, fd: Int, name: Ptr, value: Ptr, size: ULong, flags: Int) -> Result:
     """fsetxattr(2)."""
-    return setxattr(t, open_path(t, fd), name, value, size, flags)
+    return setxattr(xattr_given(t, name, value, size, flags), open_path(t, fd))
 
 
 def _listxattr(t: Task, place: Path, buf: int, size: int) -> int:
@@ -317,24 +321,23 @@ def sys_flistxattr(t: Task, fd: Int, buf: Ptr, size: ULong) -> Result:
     return _listxattr(t, open_path(t, fd), buf, size)
 
 
-def _removexattr(t: Task, place: Path, name: int) -> int:
-    text = _name(t, name)
+def _removexattr(name: bytes, place: Path) -> int:
     place.want_write()
-    _xattr_permission(place, text, _W_OK)
-    place.node.removexattr(text)
+    _xattr_permission(place, name, _W_OK)
+    place.node.removexattr(name)
     return _changed(place)
 
 
 def sys_removexattr(t: Task, path: Ptr, name: Ptr) -> Result:
     """removexattr(2)."""
-    return _removexattr(t, resolve(t, AT_FDCWD, path, 0), name)
+    return _removexattr(xattr_name(t, name), resolve(t, AT_FDCWD, path, 0))
 
 
 def sys_lremovexattr(t: Task, path: Ptr, name: Ptr) -> Result:
     """lremovexattr(2)."""
-    return _removexattr(t, resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), name)
+    return _removexattr(xattr_name(t, name), resolve(t, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW))
 
 
 def sys_fremovexattr(t: Task, fd: Int, name: Ptr) -> Result:
     """fremovexattr(2)."""
-    return _removexattr(t, open_path(t, fd), name)
+    return _removexattr(xattr_name(t, name), open_path(t, fd))

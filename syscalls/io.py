@@ -341,6 +341,8 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
     if file.flags & NOT_READABLE:
         return -errno.EBADF
     spans = t.mm.iovec(vec, count, WRITE)
+    if flags and (spans or type(spans) is ShortSpans):
+        check_rwf(file, flags)
     try:
         return read_once(t, file, spans, offset)
     except BlockingIOError:
@@ -360,6 +362,8 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     spans = t.mm.iovec(vec, count, READ)
     if not spans and type(spans) is not ShortSpans:
         return 0  # not even an empty message
+    if flags:
+        check_rwf(file, flags)
     no_wait = file.flags & O_NONBLOCK or flags & RWF_NOWAIT
     try:
         done = try_write(t, file, spans, offset, flags)
@@ -411,14 +415,12 @@ def sys_pwritev(t: Task, fd: ULong, vec: Ptr, count: ULong, offset: Long) -> Res
 def sys_preadv2(t: Task, fd: ULong, vec: Ptr, count: ULong, offset: Long, high: ULong, flags: Int) -> Result:
     """preadv2(2); offset -1 means the file position."""
     file = t.files.get_io(fd) if offset == -1 else positional(t, fd, offset)
-    check_rwf(file, flags)
     return read_vector(t, file, vec, count, None if offset == -1 else offset, flags)
 
 
 def sys_pwritev2(t: Task, fd: ULong, vec: Ptr, count: ULong, offset: Long, high: ULong, flags: Int) -> Result:
     """pwritev2(2)."""
     file = t.files.get_io(fd) if offset == -1 else positional(t, fd, offset)
-    check_rwf(file, flags)
     return write_vector(t, file, vec, count, None if offset == -1 else offset, flags)
 
 

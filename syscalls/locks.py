@@ -100,6 +100,8 @@ def get_status(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
 def set_status(t: Task, fd: int, file: File, command: int, arg: int) -> Result:
     if arg & ~file.flags & O_NOATIME and not fscred.owner_or_capable(file.stat().st_uid):
         return -errno.EPERM
+    if arg & O_DIRECT and not file.direct:
+        return -errno.EINVAL
     if (arg ^ file.flags) & O_ASYNC:
         set_async(file, fd, bool(arg & O_ASYNC))
     file.set_flags(file.flags & ~SETTABLE | arg & SETTABLE)

@@ -50,14 +50,14 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
             raise OSError(errno.EBADF, "an O_PATH descriptor")
     if length == 0:
         raise OSError(errno.EINVAL, "empty mapping")
+    if page_up(length) >= 1 << 63 or page_up(length) > t.mm.task_size:
+        raise OSError(errno.ENOMEM, "larger than the address space")
+    if file is not None and offset + page_up(length) >= 1 << 63:
+        raise OSError(errno.EOVERFLOW, "beyond the largest file offset")
     if kind == MAP_SHARED_VALIDATE and flags & ~_VALIDATED:
         raise OSError(errno.EOPNOTSUPP, "unknown flag")
     if kind not in (MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE) or (file is None and kind == MAP_SHARED_VALIDATE):
         raise OSError(errno.EINVAL, "neither shared nor private")
-    if page_up(length) >= 1 << 63 or page_up(length) > t.mm.task_size:
-        raise OSError(errno.ENOMEM, "larger than the address space")
-    if offset + page_up(length) >= 1 << 63:
-        raise OSError(errno.EOVERFLOW, "beyond the largest file offset")
     if flags & MAP_HUGETLB:
         raise OSError(errno.ENOMEM, "no huge pages are reserved")
     prot &= READ | WRITE | EXEC
@@ -385,9 +385,9 @@ def _may_lock(t: Task, size: int) -> None:
 
 
 def _lock(t: Task, addr: int, length: int, on: bool, populate: bool) -> int:
-    length = page_up(length + (addr & ~PAGE_MASK))
+    length = page_up(length + (addr & ~PAGE_MASK)) & (1 << 64) - 1  # a length that wraps around is none
     addr &= PAGE_MASK
-    if addr + length < addr or addr + length >= 1 << 64:
+    if addr + length >= 1 << 64:
         raise OSError(errno.EINVAL, "not a range")
     if on:
         _may_lock(t, length)

@@ -133,6 +133,9 @@ def do_open(
         flags |= O_LARGEFILE
     mode &= _S_IALLUGO & ~t.fs.umask
     file = open_file(t, start, path, flags, mode, resolve)
+    if flags & O_DIRECT and not file.direct:
+        file.release()
+        return -errno.EINVAL
     if type(file) is PipeFile and file.waits_for_partner():
         return _open_with_partner(t, file, flags, install)
     return (install or t.files.install)(file, flags & O_CLOEXEC != 0)

@@ -47,14 +47,14 @@ def find(t: Task, start: Path, path: bytes, follow: bool = True) -> Path:
 def resolve(t: Task, dirfd: int, path_ptr: int, flags: int) -> Path:
     """The Path that (dirfd, path, flags) name.  Links are followed unless AT_SYMLINK_NOFOLLOW; an empty
     path with AT_EMPTY_PATH is `dirfd` itself, whatever kind of file that is."""
-    path = user_path(t, path_ptr, flags)
+    path = t.mm.cstring(path_ptr)
     if not path and flags & AT_EMPTY_PATH:
         return at(t, dirfd)
     return find(t, start_of(t, dirfd, path), path, not flags & AT_SYMLINK_NOFOLLOW)
 
 
 def user_path(t: Task, path_ptr: int, flags: int = 0) -> bytes:
-    """A path argument; with AT_EMPTY_PATH a null pointer is an empty one."""
+    """getname_maybe_null: a path argument of calls to which, with AT_EMPTY_PATH, a null pointer is an empty one."""
     if not path_ptr and flags & AT_EMPTY_PATH:
         return b""
     return t.mm.cstring(path_ptr)

@@ -164,7 +164,7 @@ def _access(t: Task, dirfd: int, path_ptr: int, mode: int, flags: int) -> int:
         return -errno.EINVAL
     real = t.cred if flags & AT_EACCESS else t.cred.for_access()
     if real is t.cred:
-        if not mode:
+        if not mode and path_ptr:
             stat_of(t, dirfd, path_ptr, flags)
             return 0
         return _allowed(resolve(t, dirfd, path_ptr, flags), mode)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vfs.file import File
     from vfs.pages import Spans
 
+OFFSETS = (1 << 64) - 1
 CHUNK = 1 << 20
 PIPE_CHUNK = 1 << 16
 SPLICE_F_NONBLOCK, SPLICE_F_ALL = 2, 15
@@ -57,9 +58,7 @@ class Place:
 
     __slots__ = ("file", "given", "offset", "pointer")
 
-    def __init__(
-        self, t: Task, file: File, pointer: int, negative: int = errno.EINVAL, given: int | None = None
-    ) -> None:
+    def __init__(self, t: Task, file: File, pointer: int, given: int | None = None, refuses: bool = True) -> None:
         self.file = file
         self.pointer = pointer
         self.given = given
@@ -69,7 +68,9 @@ class Place:
                 raise OSError(errno.ESPIPE, "not seekable")
             value: int = t.mm.u64(pointer) if given is None else given
             if value > OFFSET_MAX:
-                raise OSError(negative, "negative offset")
+                if refuses:
+                    raise OSError(errno.EINVAL, "negative offset")
+                value -= 1 << 64
             self.offset = value
         elif file.seekable:
             self.offset = file.seek(0, SEEK_CUR)
@@ -185,8 +186,8 @@ async def sys_copy_file_range(
 ) -> int:
     """copy_file_range(2)."""
     source_file, target_file = t.files.get_io(in_fd), t.files.get_io(out_fd)
-    source = Place(t, source_file, in_offset, errno.EOVERFLOW)
-    target = Place(t, target_file, out_offset, errno.EOVERFLOW)
+    source = Place(t, source_file, in_offset, refuses=False)
+    target = Place(t, target_file, out_offset, refuses=False)
     if flags:
         return -errno.EINVAL
     from_info, to_info = source_file.stat(), target_file.stat()
@@ -201,13 +202,14 @@ async def sys_copy_file_range(
         return -errno.EBADF
     if from_info.st_dev != to_info.st_dev:
         return -errno.EXDEV
-    count = min(count, MAX_RW)
-    if max(source.offset, target.offset) + count > OFFSET_MAX:
+    if any((place.offset & OFFSETS) + count > OFFSETS for place in (source, target)):
         return -errno.EOVERFLOW
     size = max(0, min(count, from_info.st_size - source.offset))
     if from_info.st_ino == to_info.st_ino and abs(source.offset - target.offset) < size:
         return -errno.EINVAL
-    return await transfer(t, source, target, size, CHUNK, False, True)
+    if source.offset < 0 or target.offset < 0:
+        return -errno.EINVAL
+    return await transfer(t, source, target, min(size, MAX_RW), CHUNK, False, True)
 
 
 async def sys_splice(

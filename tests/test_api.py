@@ -165,6 +165,55 @@ def test_the_callers_process_is_left_alone() -> None:
     assert os.getcwd() == here
 
 
+BECOME = """
+import os, sys, lxrun
+lxrun.preload()
+lxrun.preload()
+report, end = os.pipe()
+os.set_inheritable(0, True)
+child = os.fork()
+if not child:
+    os.closerange(3, end)
+    lxrun.become(sys.argv[1:], report=end, env={"PATH": "/usr/bin:/bin", "A": "b c"}, cwd="/tmp")
+os.close(end)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+try:
+    print("ended:", lxrun.returncode(os.read(report, 1000).decode(), status))
+except lxrun.RunError as error:
+    print("failed:", type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sh", "-c", "grep -E '^(Sig|Shd)' /proc/self/status; ls /proc/self/fd; env; pwd; umask; ulimit -n; exit 3"],
+        ["sh", "-c", "kill -9 $$"],
+        ["no-such-program"],
+        ["/etc/passwd"],
+    ],
+)
+def test_become_is_as_run(command: list[str]) -> None:
+    """A forked process that has become a guest is what the command would have been."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", BECOME, *command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    try:
+        run = lxrun.run(
+            command, env={"PATH": "/usr/bin:/bin", "A": "b c"}, cwd="/tmp", stdin=lxrun.DEVNULL, capture_output=True
+        )
+        assert run.stdout is not None
+        expected = f"{run.stdout.decode()}ended: {run.returncode}\n"
+    except lxrun.RunError as error:
+        expected = f"failed: {type(error).__name__} {error}\n"
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
 def test_importing_lxrun_loads_nothing_of_the_machine() -> None:
     code = "import sys, lxrun; print([m for m in ('subprocess', 'unicorn', 'kernel', 'lxrun.api') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -229,13 +229,26 @@ def test_nothing_outlives_its_time(tmp_path: Path) -> None:
         assert not Path("/proc", pid.read_text().strip()).exists()
 
 
+def test_goes_on_without_a_worker(tmp_path: Path) -> None:
+    """A case that kills the process that runs it has its verdict; nothing of it is left, and the others are run."""
+    pid = tmp_path / "pid"
+    commands = {
+        "kills": f"{ON_LXRUN} [ $here = native ] || exit 0; kill -9 $PPID; echo $$ >{pid}; exec sleep 1000",
+        **{f"case {number}": f"echo {number}" for number in range(4)},
+    }
+    cases = ran(tmp_path, commands, "--html", tmp_path / "report.html", status=1)
+    assert [case["verdict"] for case in cases.values()] == ["lost", "same", "same", "same", "same"]
+    assert cases["kills"]["reference"]["ending"] == "the process that ran it was ended"
+    assert not pid.exists() or not Path("/proc", pid.read_text().strip()).exists()
+
+
 @pytest.mark.parametrize(
     ("module", "code", "text"),
     [
         ("unicorn", "raise ImportError('broken')", "lxrun failed: internal error: "),
         (
             "sitecustomize",
-            "import os, sys\nif '--report-fd' in sys.orig_argv: os.kill(os.getpid(), 9)",
+            "import os, lxrun.machine\nlxrun.machine.run = lambda *_: os.kill(os.getpid(), 9)",
             "lxrun failed: lxrun was killed by signal 9 before the guest had ended",
         ),
     ],

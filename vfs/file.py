@@ -48,6 +48,7 @@ class File:
     flushes = False  # `flush` has something to do
     merges = True  # parts of a mapping of it may become one again
     passable = True  # in a message with SCM_RIGHTS
+    direct = False  # takes O_DIRECT (FMODE_CAN_ODIRECT, or a pipe, where it means something else)
     maps_whole = False  # a mapping has all its pages from the start (remap_pfn_range)
     sock: Sock | None = None  # what is behind a socket
     tty: PtyEnd | None = None  # what is behind a terminal

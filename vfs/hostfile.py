@@ -128,6 +128,7 @@ class HostFile(File):
 
     node: HostNode
     seekable = True
+    direct = True  # as far as the host's file does
 
     def __init__(self, node: HostNode, flags: int, name: bytes, identity: Identity) -> None:
         self.node = node
@@ -241,12 +242,11 @@ class HostFile(File):
             pages.reload(offset, offset + size)
 
     def set_flags(self, flags: int) -> None:
-        changed = self.flags ^ flags
-        self.flags = flags
-        if changed & (O_APPEND | O_DIRECT | O_NOATIME):
+        if (self.flags ^ flags) & (O_APPEND | O_DIRECT | O_NOATIME):
             import fcntl
 
             fcntl.fcntl(self.fd, fcntl.F_SETFL, host_flags(flags))
+        self.flags = flags
 
     def sync(self, data_only: bool) -> None:
         self.settled()

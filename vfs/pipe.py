@@ -292,6 +292,7 @@ class PipeFile(File):
 
     completes = True
     pollable = True
+    direct = True
 
     def __init__(self, node: Node, pipe: Pipe, flags: int, name: bytes) -> None:
         super().__init__(node, flags, name)

@@ -176,6 +176,10 @@ class ShmemFile(File):
         super().__init__(node, flags, name)
         self.offset = 0
 
+    @property
+    def direct(self) -> bool:  # type: ignore[override]  # of a class, for all others
+        return self.mount is not None  # not a memfd
+
     def read(self, spans: Spans) -> int:
         count = self.pread(spans, self.offset)
         self.offset += count

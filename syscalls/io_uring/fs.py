@@ -10,7 +10,7 @@ from kernel.io_uring.request import Issue, Request, Result
 from kernel.io_uring.ring import IoRing
 from kernel.io_uring.rsrc import Slot
 from kernel.io_uring.uapi import IOSQE_BUFFER_SELECT, IOSQE_FIXED_FILE
-from syscalls.attr import getxattr, setxattr
+from syscalls.attr import getxattr, setxattr, xattr_given, xattr_name
 from syscalls.dirs import sys_linkat, sys_mkdirat, sys_renameat2, sys_symlinkat, sys_unlinkat
 from syscalls.io_uring.register import files_update, registrable
 from syscalls.io_uring.sync import int32, unused
@@ -199,7 +199,7 @@ def prep_fgetxattr(request: Request) -> Issue:
     def issue(request: Request) -> int:
         assert request.file is not None
         t = request.task
-        return getxattr(t, path_of(t, request.file), sqe.addr, sqe.off, sqe.len)
+        return getxattr(t, xattr_name(t, sqe.addr), path_of(t, request.file), sqe.off, sqe.len)
 
     return issue
 
@@ -211,7 +211,7 @@ def prep_getxattr(request: Request) -> Issue:
 
     def issue(request: Request) -> int:
         t = request.task
-        return getxattr(t, resolve(t, AT_FDCWD, sqe.addr3, 0), sqe.addr, sqe.off, sqe.len)
+        return getxattr(t, xattr_name(t, sqe.addr), resolve(t, AT_FDCWD, sqe.addr3, 0), sqe.off, sqe.len)
 
     return issue
 
@@ -222,7 +222,7 @@ def prep_fsetxattr(request: Request) -> Issue:
     def issue(request: Request) -> int:
         assert request.file is not None
         t = request.task
-        return setxattr(t, path_of(t, request.file), sqe.addr, sqe.off, sqe.len, int32(sqe.op_flags))
+        return setxattr(xattr_given(t, sqe.addr, sqe.off, sqe.len, int32(sqe.op_flags)), path_of(t, request.file))
 
     return issue
 
@@ -233,7 +233,9 @@ def prep_setxattr(request: Request) -> Issue:
 
     def issue(request: Request) -> int:
         t = request.task
-        return setxattr(t, resolve(t, AT_FDCWD, sqe.addr3, 0), sqe.addr, sqe.off, sqe.len, int32(sqe.op_flags))
+        return setxattr(
+            xattr_given(t, sqe.addr, sqe.off, sqe.len, int32(sqe.op_flags)), resolve(t, AT_FDCWD, sqe.addr3, 0)
+        )
 
     return issue
 

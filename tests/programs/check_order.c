@@ -1,0 +1,129 @@
+// Which of several things wrong with a call is the one it fails with, and arguments at the edges of what is allowed.
+#include "show.h"
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define CALL(text, ...) label(syscall(__VA_ARGS__), "%s", text)
+#define NOWHERE ((char *)0x3ff000)
+
+static void null_paths(int fd)
+{
+    struct stat st;
+    char buffer[512];
+    int flag = AT_EMPTY_PATH;
+    NOTE("a null path with AT_EMPTY_PATH, %s", fd < 0 ? "no descriptor" : "a descriptor");
+    CALL("newfstatat", SYS_newfstatat, fd, NULL, &st, flag);
+    CALL("statx", SYS_statx, fd, NULL, flag, 0x7ff, buffer);
+    CALL("fchownat", SYS_fchownat, fd, NULL, -1, -1, flag);
+    CALL("fchmodat2", 452, fd, NULL, 0600, flag);
+    CALL("faccessat2", SYS_faccessat2, fd, NULL, F_OK, flag);
+    CALL("utimensat", SYS_utimensat, fd, NULL, NULL, flag);
+    CALL("utimensat without flags", SYS_utimensat, fd, NULL, NULL, 0);
+    CALL("linkat", SYS_linkat, fd, NULL, AT_FDCWD, "x", flag);
+    CALL("readlinkat", SYS_readlinkat, fd, NULL, buffer, 100);
+    CALL("execveat", SYS_execveat, fd, NULL, NULL, NULL, flag);
+}
+
+static void attributes(void)
+{
+    char value[8] = "value", name[300];
+    memset(name, 'n', 299);
+    name[299] = 0;
+    NOTE("extended attributes of no file");
+    CALL("set: flags", SYS_setxattr, "none", "user.a", value, 1, 4);
+    CALL("set: name", SYS_setxattr, "none", NULL, value, 1, 0);
+    CALL("set: long name", SYS_setxattr, "none", name, value, 1, 0);
+    CALL("set: size", SYS_setxattr, "none", "user.a", value, 65537, 0);
+    CALL("set: value", SYS_setxattr, "none", "user.a", NOWHERE, 8, 0);
+    CALL("set", SYS_setxattr, "none", "user.a", value, 5, 0);
+    CALL("fset: flags", SYS_fsetxattr, -1, "user.a", value, 1, 4);
+    CALL("fset", SYS_fsetxattr, -1, "user.a", value, 5, 0);
+    CALL("get: name", SYS_getxattr, "none", NULL, value, 8);
+    CALL("get: empty name", SYS_lgetxattr, "none", "", value, 8);
+    CALL("fget: name", SYS_fgetxattr, -1, NULL, value, 8);
+    CALL("remove: name", SYS_removexattr, "none", NULL);
+    CALL("fremove: name", SYS_fremovexattr, -1, name);
+    CALL("fremove", SYS_fremovexattr, -1, "user.a");
+}
+
+static void vectors(int fd)
+{
+    char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(pages + PAGE, PAGE, PROT_NONE);
+    struct iovec *last = (void *)(pages + PAGE - 2 * sizeof *last), two[2] = {{(void *)-4096, 8}, {pages, -1}};
+    int ends[2];
+    pipe(ends);
+    NOTE("vectors");
+    last[0] = (struct iovec){pages, 1};
+    last[1] = (struct iovec){pages, -1};
+    CALL("a bad size, then no memory", SYS_writev, fd, last, 3);
+    last[1].iov_len = 1;
+    CALL("no memory", SYS_writev, fd, last, 3);
+    CALL("a bad address, then a bad size", SYS_writev, fd, two, 2);
+    two[1].iov_len = 1;
+    CALL("a bad address", SYS_readv, fd, two, 2);
+    CALL("flags of a descriptor for writing", SYS_preadv2, ends[1], last, 1, -1, 0, 8);
+    CALL("flags of a descriptor for reading", SYS_pwritev2, ends[0], last, 1, -1, 0, 8);
+    CALL("flags and no memory", SYS_preadv2, fd, NOWHERE, 1, 0, 0, 1 << 20);
+    CALL("flags and nothing", SYS_preadv2, fd, last, 0, 0, 0, 1 << 20);
+    CALL("flags", SYS_preadv2, fd, last, 1, 0, 0, 1 << 20);
+}
+
+static void direct(const char *name, int fd)
+{
+    label(fcntl(fd, F_SETFL, O_DIRECT), "O_DIRECT: %s", name);
+    close(fd);
+}
+
+static void directs(void)
+{
+    int ends[2];
+    pipe(ends);
+    direct("directory", open(".", O_DIRECTORY));
+    direct("file", open("file", O_RDWR));
+    direct("memfd", memfd_create("m", 0));
+    direct("pipe", ends[0]);
+    direct("null", open("/dev/null", O_RDWR));
+    direct("proc", open("/proc/self/status", O_RDONLY));
+    direct("epoll", epoll_create1(0));
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    direct("socket", ends[0]);
+    label(open(".", O_DIRECTORY | O_DIRECT) >= 0 ? 0 : -1, "open directory");
+    label(open("/dev/null", O_DIRECT) >= 0 ? 0 : -1, "open null");
+    label(open("/proc/self/status", O_DIRECT) >= 0 ? 0 : -1, "open proc");
+}
+
+static void places(int fd)
+{
+    long offset[] = {-1, 0, 1, LONG_MAX, LONG_MIN}, size[] = {0, 1, 100, LONG_MAX, -1};
+    NOTE("copy_file_range");
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 5; j++) {
+            long from = offset[i], to = 5000;
+            label(syscall(SYS_copy_file_range, fd, &from, fd, &to, size[j], 0), "from %ld: %ld", offset[i], size[j]);
+            if (offset[i] > 1)
+                continue;
+            from = 50;
+            to = offset[i];
+            label(syscall(SYS_copy_file_range, fd, &from, fd, &to, size[j], 0), "to %ld: %ld", offset[i], size[j]);
+        }
+    NOTE("mappings");
+    label(mmap(NULL, PAGE, PROT_READ, 0, fd, -4096) == MAP_FAILED ? -1 : 0, "offset before kind");
+    label(mmap(NULL, -4096, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "length before kind");
+    label(mmap(NULL, PAGE, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "kind");
+    CALL("mlock that wraps around", SYS_mlock, 0x10000, -1L);
+    CALL("mlock of too much", SYS_mlock, 0x10000, -0x10000L);
+    CALL("munlock that wraps around", SYS_munlock, 0x10000, -1L);
+}
+
+int main(void)
+{
+    int fd = open("file", O_RDWR | O_CREAT, 0600);
+    write(fd, "some text", 9);
+    null_paths(AT_FDCWD);
+    null_paths(fd);
+    attributes();
+    vectors(fd);
+    directs();
+    places(fd);
+}
