@@ -18,7 +18,7 @@ from conformance import tree
 from conformance.judge import examine
 from conformance.record import CaseRecord
 from conformance.rules import Rule
-from conformance.run import Runner
+from conformance.run import Runner, unmount
 from conformance.suite import Case
 
 
@@ -101,6 +101,7 @@ def _work(connection: Connection, settings: Settings) -> None:
     except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent needs no more
     finally:
+        unmount(home)
         shutil.rmtree(home, ignore_errors=True)
 
 

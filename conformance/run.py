@@ -13,6 +13,7 @@ import selectors
 import shutil
 import signal
 import stat
+import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -252,6 +253,7 @@ def _empty(work: Path) -> None:
         except OSError:
             pass
 
+    unmount(work)
     if work.is_dir() and not work.is_symlink():
         for folder, folders, _ in os.walk(work):
             for name in folders:
@@ -263,6 +265,17 @@ def _empty(work: Path) -> None:
         os.unlink(work)
     os.mkdir(work, 0o755)
     os.chmod(work, 0o755)
+
+
+def unmount(top: Path) -> None:
+    """Take off what was mounted at or below `top` and left there: it could be any directory of the machine's."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return
+    points = [Path(line.split(" ")[4]) for line in lines]  # a blank in a name would be \\040; ours has none
+    for point in reversed([point for point in points if point.is_relative_to(top)]):
+        subprocess.run(["umount", "--lazy", "--", point], env={"PATH": PATH}, stderr=subprocess.DEVNULL, check=False)
 
 
 def _snapshot(top: Path) -> dict[str, Entry]:
