@@ -232,13 +232,11 @@ class FutexTable:
         waiter.lock = address
         return waiter
 
-    def prepare_requeue_pi(
-        self, task: Task, address: int, value: int, bitset: int, lock: int, *, shared: bool
-    ) -> Waiter:
-        """FUTEX_WAIT_REQUEUE_PI: as `prepare`, for a waiter that is then moved to `lock` and owns it when
-        woken.  Raises EINVAL if both are the same word."""
+    def prepare_requeue_pi(self, task: Task, address: int, value: int, lock: int, *, shared: bool) -> Waiter:
+        """FUTEX_WAIT_REQUEUE_PI: as `prepare` with every bit, for a waiter that is then moved to `lock` and owns
+        it when woken.  Raises EINVAL if both are the same word."""
         key = self.key(task, lock, shared, WRITE)
-        waiter = self.prepare(task, address, value, bitset, shared=shared)
+        waiter = self.prepare(task, address, value, BITSET_MATCH_ANY, shared=shared)
         if waiter.key == key:
             self._dequeue(waiter)
             raise _invalid("the lock is the futex itself")
