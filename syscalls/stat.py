@@ -23,6 +23,7 @@ from syscalls.paths import (
 )
 from syscalls.structs import STATFS, STATX
 from vfs.fscred import override_creds
+from vfs.node import ST_NOEXEC
 from vfs.walk import Nameidata
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def _access(t: Task, dirfd: int, path_ptr: int, mode: int, flags: int) -> int:
 
 
 def _allowed(place: Path, mode: int) -> int:
+    if mode & 1 and place.mount.flags & ST_NOEXEC and place.node.kind() == S_IFREG:
+        return -errno.EACCES
     if mode:
         place.node.access(mode)
     if mode & 2 and place.mount.read_only and place.node.kind() in (S_IFREG, S_IFDIR, S_IFLNK):
@@ -226,6 +229,6 @@ def _statfs(t: Task, place: Path, buf: int) -> int:
         st.f_fsid,
         st.f_namelen,
         st.f_frsize,
-        st.f_flags | (_ST_RDONLY if place.mount.read_only else 0),
+        st.f_flags | place.mount.flags | (_ST_RDONLY if place.mount.read_only else 0),
     )
     return 0

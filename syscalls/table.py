@@ -263,8 +263,20 @@ TABLE: Final[tuple[Family, ...]] = (
         "Mounts",
         "mounts",
         (
-            Call("mount", PARTIAL("file systems of type mqueue only, EPERM for all others")),
-            Call("umount2", PARTIAL("only of what the guest has mounted")),
+            Call(
+                "mount",
+                PARTIAL(
+                    "tmpfs (options size, nr_blocks, mode, uid, gid) and mqueue, and MS_REMOUNT of both; "
+                    "one mount on a directory and none above others; EPERM for all other types and flags"
+                ),
+            ),
+            Call(
+                "umount2",
+                PARTIAL(
+                    "only of what the guest has mounted; after MNT_DETACH, names in a working directory there "
+                    "are looked up in what was beneath"
+                ),
+            ),
             Call("pivot_root", NO_CAPABILITY),
             Call("fsopen", NO_CAPABILITY),
             Call("fsconfig", NO_CAPABILITY),
