@@ -186,8 +186,8 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("readlinkat", FULL),
             Call("statfs", FULL),
             Call("fstatfs", FULL),
-            Call("ustat", REFUSED(ENOSYS, "obsolete")),
-            Call("sysfs", REFUSED(ENOSYS, "obsolete")),
+            Call("ustat", FULL),
+            Call("sysfs", FULL),
         ),
     ),
     Family(
