@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from conformance import record, suite
+from conformance import digest, notes, record, suite
 from conformance.calls import RULES as CALL_RULES
 from conformance.compare import changes, text
-from conformance.evidence import document
+from conformance.document import document
 from conformance.junit import junit
 from conformance.page import page
 from conformance.pool import Settings, examine_all
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         status: int = options.command(options)
-    except (Failure, ReportError, suite.SuiteError) as error:
+    except (Failure, ReportError, notes.NotesError, suite.SuiteError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         resumed = "; the same command goes on where this one stopped" if getattr(options, "json", None) else ""
@@ -85,10 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_fuzz(commands)
     page_of = commands.add_parser(
         "document",
-        help="a report as a page of Markdown",
-        description="Print a report as a page of Markdown, with the evidence for each system call.",
+        help="reports as a page of Markdown",
+        description="Print reports, or their digests, as a page of Markdown, with the evidence for each system call.",
     )
-    page_of.add_argument("report", metavar="A.json", type=Path)
+    page_of.add_argument("reports", metavar="A.json", type=Path, nargs="+")
+    page_of.add_argument("--notes", type=Path, metavar="FILE", help="a file that knows causes of failures")
+    page_of.add_argument(
+        "--digest", type=Path, metavar="FILE", help="write what the page is made from, for another time"
+    )
     page_of.set_defaults(command=_document)
     return parser
 
@@ -118,6 +122,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("suite", metavar="SUITE", type=Path, help="a directory of programs, a file with one command "
                      "a line, or with --prefix a runtest file of LTP")  # fmt: skip
     run.add_argument("--prefix", type=Path, metavar="DIR", help="where LTP is installed")
+    run.add_argument("--notes", type=Path, metavar="FILE", help="a file that says which cases are left out, and why")
     run.add_argument("--against", choices=("native",), default="native", help="the reference (default: native)")
     run.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="cases at a time")
     run.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for each run (default: 60)")
@@ -184,12 +189,16 @@ def _run(options: argparse.Namespace) -> int:
         if not path.parent.is_dir():  # found out before the work, not after it
             raise Failure(f"{path.parent}: no such directory")
     plan = suite.read(options.suite, options.prefix)
+    cases, left_out = notes.read(options.notes, _name(options.suite)).choose(plan.cases)
+    if not cases:
+        raise Failure(f"{options.notes}: leaves no case")
     rules = (*(() if options.exact else RULES), *options.blank)
     settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules, options.calls)
-    state = State(options.json, plan.cases, settings) if options.json else None
+    state = State(options.json, cases, settings) if options.json else None
     started = time.monotonic()
-    records = _examine(plan.cases, settings, options.jobs, state)
-    report = _report(records, (*rules, *(CALL_RULES if options.calls else ())), options, time.monotonic() - started)
+    records = _examine(cases, settings, options.jobs, state)
+    seconds = time.monotonic() - started
+    report = _report(records, left_out, (*rules, *(CALL_RULES if options.calls else ())), options, seconds)
     for path, form in ((options.json, dump), (options.html, page), (options.junit, junit)):
         if path is not None:
             _write(path, form(report))
@@ -197,6 +206,11 @@ def _run(options: argparse.Namespace) -> int:
         state.done()
     print(screen(report))
     return 0 if all(case["verdict"] in GOOD for case in records) else 1
+
+
+def _name(path: Path) -> str:
+    """What a suite is called in reports and notes."""
+    return path.name or str(path)
 
 
 def _examine(cases: tuple[suite.Case, ...], settings: Settings, jobs: int, state: State | None) -> list[CaseRecord]:
@@ -212,12 +226,18 @@ def _examine(cases: tuple[suite.Case, ...], settings: Settings, jobs: int, state
     return [done[each.name] for each in cases]
 
 
-def _report(records: list[CaseRecord], rules: tuple[Rule, ...], options: argparse.Namespace, seconds: float) -> Report:
+def _report(
+    records: list[CaseRecord],
+    left_out: dict[str, list[str]],
+    rules: tuple[Rule, ...],
+    options: argparse.Namespace,
+    seconds: float,
+) -> Report:
     from lxrun import __version__
 
     return Report(
         schema=SCHEMA,
-        suite=options.suite.name or str(options.suite),
+        suite=_name(options.suite),
         against=options.against,
         versions={"lxrun": __version__, platform.system(): platform.release()},
         options={"timeout": f"{options.timeout:g}", "jobs": str(options.jobs), "calls": "yes" if options.calls else ""},
@@ -228,6 +248,7 @@ def _report(records: list[CaseRecord], rules: tuple[Rule, ...], options: argpars
         seconds=round(seconds, 3),
         summary=summary(records),
         cases=records,
+        left_out=left_out,
     )
 
 
@@ -239,7 +260,16 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _document(options: argparse.Namespace) -> int:
-    sys.stdout.write(document(record.read(options.report)))
+    digests = []
+    for path in options.reports:
+        if (known := digest.read(path)) is not None:
+            digests += known
+        else:
+            report = record.read(path)
+            digests.append(digest.digest(report, notes.read(options.notes, report["suite"])))
+    if options.digest:
+        _write(options.digest, digest.dump(digests))
+    sys.stdout.write(document(digests))
     return 0
 
 

@@ -19,7 +19,7 @@ from conformance import tree
 from conformance.judge import examine, lost
 from conformance.record import CaseRecord
 from conformance.rules import Rule
-from conformance.run import Runner, Side
+from conformance.run import Runner, Side, unmount
 from conformance.suite import Case
 
 
@@ -126,6 +126,7 @@ def _work(connection: Connection, home: Path, settings: Settings) -> None:
     except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent needs no more
     finally:
+        unmount(home)
         shutil.rmtree(home, ignore_errors=True)  # also where the parent was killed
 
 

@@ -69,7 +69,7 @@ class RuleRecord(TypedDict):
 
 
 class Report(TypedDict):
-    """The whole document."""
+    """The whole document.  `left_out`: the names of cases that were not to be run, by the reason."""
 
     schema: int
     suite: str
@@ -80,6 +80,7 @@ class Report(TypedDict):
     seconds: float
     summary: dict[str, int]
     cases: list[CaseRecord]
+    left_out: dict[str, list[str]]
 
 
 class ReportError(Exception):

@@ -14,6 +14,7 @@ import selectors
 import shutil
 import signal
 import stat
+import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -257,6 +258,7 @@ def empty(work: Path) -> None:
         except OSError:
             pass
 
+    unmount(work)
     if work.is_dir() and not work.is_symlink():
         for folder, folders, _ in os.walk(work):
             for name in folders:
@@ -268,6 +270,17 @@ def empty(work: Path) -> None:
         os.unlink(work)
     os.mkdir(work, 0o755)
     os.chmod(work, 0o755)
+
+
+def unmount(top: Path) -> None:
+    """Take off what was mounted at or below `top` and left there: it could be any directory of the machine's."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return
+    points = [Path(line.split(" ")[4]) for line in lines]  # a blank in a name would be \\040; ours has none
+    for point in reversed([point for point in points if point.is_relative_to(top)]):
+        subprocess.run(["umount", "--lazy", "--", point], env={"PATH": PATH}, stderr=subprocess.DEVNULL, check=False)
 
 
 def snapshot(top: Path) -> dict[str, Entry]:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kernel.cred import CAP_SETUID, CAP_SYS_PTRACE, SECBIT_KEEP_CAPS, SECBIT_NOROOT, Credentials
 from vfs import fscred
+from vfs.node import ST_NOSUID
 
 if TYPE_CHECKING:
     from kernel.task import Task
+    from vfs.file import File
     from vfs.node import Node
 
 S_ISUID, S_ISGID, S_IXGRP = 0o4000, 0o2000, 0o010
-ST_NOSUID = 2
 _CAPABILITY = b"security.capability"
 _REVISION_1 = Struct("<III")  # magic and flags, permitted, inheritable
 _REVISION_2 = Struct("<IIIII")  # the same with a second word of each
@@ -45,18 +46,19 @@ class ExecCreds(NamedTuple):
     gained: bool
 
 
-def bprm_creds(t: Task, node: Node) -> ExecCreds:
-    """The credentials of `t` once it runs the file `node` (bprm_fill_uid, cap_bprm_creds_from_file).  Raises
+def bprm_creds(t: Task, file: File) -> ExecCreds:
+    """The credentials of `t` once it runs `file` (bprm_fill_uid, cap_bprm_creds_from_file).  Raises
     OSError(EPERM) for a program that must have capabilities it may not get."""
     old = t.cred
     new = old.copy()
     found: FileCaps | None = None
     set_id = False
     if fscred.owners_count:
+        node = file.node
         info = node.stat()
         found = file_caps(node)
         if found is not None or info.st_mode & (S_ISUID | S_ISGID):
-            if node.statfs().f_flags & ST_NOSUID:
+            if (node.statfs().f_flags | (file.mount.flags if file.mount else 0)) & ST_NOSUID:
                 found = None
             elif not t.no_new_privs:
                 if info.st_mode & S_ISUID:

@@ -25,6 +25,7 @@ from kernel.rlimit import RLIMIT_STACK, get_rlimit
 from kernel.rusage import leave_memory
 from vfs import fscred, host
 from vfs.file import O_RDONLY
+from vfs.node import ST_NOEXEC
 from vfs.notify import IN_OPEN
 from vfs.walk import walk
 
@@ -115,6 +116,8 @@ def open_path(t: Task, path: Path) -> File:
     node = path.node
     if node.kind() != S_IFREG:
         raise OSError(errno.EACCES, "not a regular file")
+    if path.mount.flags & ST_NOEXEC:
+        raise OSError(errno.EACCES, "mounted with noexec")
     node.access(X_OK)
     node.deny_write_access()
     try:
@@ -169,7 +172,7 @@ def execve(t: Task, bprm: Binprm, strings: Iterable[bytes], argc: int, envc: int
             _check_isa(t, bprm, image)
         if image.interp is not None:
             loader = _open_interpreter(t, image.interp)
-        _begin_new_exec(t, bprm, bprm_creds(t, bprm.file.node), image, loader)
+        _begin_new_exec(t, bprm, bprm_creds(t, bprm.file), image, loader)
         done = True
         return True
     finally:

@@ -31,10 +31,10 @@ class Waiter:
     """struct futex_q: a task in a futex's queue.
 
     One that waits for a lock with priority inheritance has the lock's address in `lock`: it owns the lock
-    when it is woken.  `requeue_to` is where FUTEX_WAIT_REQUEUE_PI is ready to be moved.
+    when it is woken.  `requeue_to` is where FUTEX_WAIT_REQUEUE_PI is ready to be moved, `moved` that it was.
     """
 
-    __slots__ = ("bitset", "key", "lock", "queue", "requeue_to", "task", "woken")
+    __slots__ = ("bitset", "key", "lock", "moved", "queue", "requeue_to", "task", "woken")
 
     def __init__(self, task: Task, key: Key, bitset: int) -> None:
         self.task = task
@@ -42,6 +42,7 @@ class Waiter:
         self.bitset = bitset
         self.lock: int | None = None
         self.requeue_to: Key | None = None
+        self.moved = False
         self.queue = WaitQueue()
         self.woken = False
 
@@ -121,7 +122,8 @@ class FutexTable:
         return self._enqueue(task, key, bitset)
 
     async def sleep(self, task: Task, waiter: Waiter, deadline: int | None) -> int:
-        """The second half: until woken or `deadline` (CLOCK_MONOTONIC).  Raises OSError(ETIMEDOUT), Interrupted."""
+        """The second half: until woken or `deadline` (CLOCK_MONOTONIC).  Raises OSError(ETIMEDOUT), Interrupted;
+        OSError(EAGAIN) for a signal after FUTEX_CMP_REQUEUE_PI."""
         try:
             while not waiter.woken:
                 left = None if deadline is None else max(deadline - task.kernel.clock.monotonic_ns(), 0)
@@ -129,6 +131,8 @@ class FutexTable:
                     raise OSError(errno.ETIMEDOUT, "nobody woke the futex in time")
         except Interrupted as interrupted:
             if not waiter.woken:  # else somebody has counted on it: the signal finds the call done
+                if waiter.moved:  # the word it waited for may have changed: the caller has to look
+                    raise OSError(errno.EAGAIN, "a signal came when it had been moved to the lock") from None
                 if waiter.lock is not None or waiter.requeue_to is not None:
                     interrupted.rule = "again"
                 raise
@@ -232,13 +236,11 @@ class FutexTable:
         waiter.lock = address
         return waiter
 
-    def prepare_requeue_pi(
-        self, task: Task, address: int, value: int, bitset: int, lock: int, *, shared: bool
-    ) -> Waiter:
-        """FUTEX_WAIT_REQUEUE_PI: as `prepare`, for a waiter that is then moved to `lock` and owns it when
-        woken.  Raises EINVAL if both are the same word."""
+    def prepare_requeue_pi(self, task: Task, address: int, value: int, lock: int, *, shared: bool) -> Waiter:
+        """FUTEX_WAIT_REQUEUE_PI: as `prepare` with every bit, for a waiter that is then moved to `lock` and owns
+        it when woken.  Raises EINVAL if both are the same word."""
         key = self.key(task, lock, shared, WRITE)
-        waiter = self.prepare(task, address, value, bitset, shared=shared)
+        waiter = self.prepare(task, address, value, BITSET_MATCH_ANY, shared=shared)
         if waiter.key == key:
             self._dequeue(waiter)
             raise _invalid("the lock is the futex itself")
@@ -273,6 +275,7 @@ class FutexTable:
             else:
                 mm.put_u32(lock, word | WAITERS)
                 waiter.lock = lock
+                waiter.moved = True
                 self._push(waiter, to_key)
             done += 1
         return done

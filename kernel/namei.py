@@ -4,7 +4,7 @@ of ``fs/namei.c``."""
 from __future__ import annotations
 
 import errno
-from stat import S_IFDIR, S_IFLNK, S_IFREG
+from stat import S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID
 from typing import TYPE_CHECKING
 
 from vfs import fscred
@@ -52,8 +52,10 @@ def open_file(t: Task, start: Path, path: bytes, flags: int, mode: int, resolve:
         found = t.kernel.mounts.locate(t.fs.root, start, path)
         if found is not None:
             mount, node, rel, text = found
-            # With watches it must be known whether the file is made or found
-            if not ((mount.read_only and flags & _MODIFIES) or (flags & O_CREAT and mount.watches is not None)):
+            # With watches it must be known whether the file is made or found, and with set-ID bits too: what is found
+            # loses them when it is truncated
+            made = flags & O_CREAT and (mount.watches is not None or mode & (S_ISUID | S_ISGID))
+            if not (made or (mount.read_only and flags & _MODIFIES)):
                 file = node.open_at(rel, flags, mode, text)
                 if file is not None:
                     file.mount = mount

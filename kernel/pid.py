@@ -93,6 +93,7 @@ class PidFd(File):
     """A process descriptor; with PIDFD_THREAD it stands for one thread."""
 
     __slots__ = ("pid",)
+    pollable = True
 
     def __init__(self, pid: Pid, flags: int) -> None:
         super().__init__(pid.node, O_RDWR | flags & (PIDFD_NONBLOCK | PIDFD_THREAD), b"anon_inode:[pidfd]")

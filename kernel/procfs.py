@@ -201,6 +201,9 @@ def cpuinfo(kernel: Kernel) -> bytes:
     return text
 
 
+FILESYSTEMS = (b"sysfs", b"tmpfs", b"proc", b"devtmpfs", b"pipefs", b"devpts", b"mqueue", b"ext4")
+_ON_DEVICES = (b"ext4",)
+
 _FIXED = {
     b"cgroups": b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n",
     b"cmdline": b"BOOT_IMAGE=lxrun\n",
@@ -209,8 +212,7 @@ _FIXED = {
     b"Block devices:\n",
     b"diskstats": b"",
     b"execdomains": b"0-0\tLinux           \t[kernel]\n",
-    b"filesystems": b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tdevpts\n"
-    b"nodev\tmqueue\n\text4\n",
+    b"filesystems": b"".join([b"%b\t%b\n" % (b"" if name in _ON_DEVICES else b"nodev", name) for name in FILESYSTEMS]),
     b"misc": b"",
     b"modules": b"",
     b"partitions": b"major minor  #blocks  name\n\n",

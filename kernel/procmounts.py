@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kernel.procmaps import device_numbers
+from vfs.node import ST_NOATIME, ST_NODEV, ST_NODIRATIME, ST_NOEXEC, ST_NOSUID
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -17,6 +18,13 @@ _OPTIONS = {
     b"sysfs": b"nosuid,nodev,noexec,",
     b"devpts": b"nosuid,noexec,",
     b"devtmpfs": b"nosuid,",
+}
+_FLAGS = {
+    ST_NOSUID: b"nosuid",
+    ST_NODEV: b"nodev",
+    ST_NOEXEC: b"noexec",
+    ST_NOATIME: b"noatime",
+    ST_NODIRATIME: b"nodiratime",
 }
 _SUPER_OPTIONS = {b"devpts": b",mode=620,ptmxmode=666", b"devtmpfs": b",mode=755"}
 
@@ -44,18 +52,32 @@ def _access(mount: Mount) -> bytes:
     return b"ro" if mount.read_only else b"rw"
 
 
+def _options(mount: Mount) -> bytes:
+    """What the mount was mounted with, behind "ro," or "rw,"."""
+    if mount.fstype in _OPTIONS:
+        return _OPTIONS[mount.fstype] + b"relatime"
+    shown = [name for flag, name in _FLAGS.items() if mount.flags & flag]
+    return b",".join([*shown, b"relatime"] if not mount.flags & ST_NOATIME else shown)
+
+
+def _super_options(mount: Mount) -> bytes:
+    """What the filesystem was mounted with, behind a comma."""
+    found = getattr(getattr(mount.root, "fs", None), "options", b"") if mount.fstype == b"tmpfs" else b""
+    return _SUPER_OPTIONS.get(mount.fstype, found)
+
+
 def mounts(task: Task) -> bytes:
     """/proc/PID/mounts, in the format of fstab(5)."""
     return b"".join(
         [
-            b"%b %b %b %b,%brelatime%b 0 0\n"
+            b"%b %b %b %b,%b%b 0 0\n"
             % (
                 mangle(mount.source),
                 mangle(point),
                 mount.fstype,
                 _access(mount),
-                _OPTIONS.get(mount.fstype, b""),
-                _SUPER_OPTIONS.get(mount.fstype, b""),
+                _options(mount),
+                _super_options(mount),
             )
             for mount, point in visible(task)
         ]
@@ -74,7 +96,7 @@ def mountinfo(task: Task) -> bytes:
                 parent = other
         major, minor = device_numbers(mount.root.stat().st_dev)
         lines.append(
-            b"%d %d %d:%d / %b %b,%brelatime - %b %b %b%b\n"
+            b"%d %d %d:%d / %b %b,%b - %b %b %b%b\n"
             % (
                 mount.id,
                 parent.id if parent is not None else 0,
@@ -82,11 +104,11 @@ def mountinfo(task: Task) -> bytes:
                 minor,
                 mangle(point),
                 _access(mount),
-                _OPTIONS.get(mount.fstype, b""),
+                _options(mount),
                 mount.fstype,
                 mangle(mount.source),
                 _access(mount),
-                _SUPER_OPTIONS.get(mount.fstype, b""),
+                _super_options(mount),
             )
         )
     return b"".join(lines)

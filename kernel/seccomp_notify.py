@@ -30,7 +30,7 @@ ID = Struct("<Q")
 
 IOCTL_RECV, IOCTL_SEND, IOCTL_ID_VALID, IOCTL_ID_VALID_WRONG_DIR = 0xC0502100, 0xC0182101, 0x40082102, 0x80082102
 IOCTL_ADDFD, IOCTL_SET_FLAGS = 0x40182103, 0x40082104
-_ADDFD_ANY_SIZE, _SIZE_SHIFT = 0x40002103, 16
+_ADDFD_NUMBER, _SIZE_SHIFT = 0x2103, 16
 
 USER_NOTIF_FLAG_CONTINUE = 1
 ADDFD_FLAG_SETFD, ADDFD_FLAG_SEND = 1, 2
@@ -116,7 +116,7 @@ class Listener(File):
             return 0
         if request == IOCTL_SET_FLAGS:
             return -errno.EINVAL if arg & ~FD_SYNC_WAKE_UP else 0
-        if request & ~(0x3FFF << _SIZE_SHIFT) == _ADDFD_ANY_SIZE:
+        if request & 0xFFFF == _ADDFD_NUMBER:  # of any size, in any direction
             return self.add_fd(task, arg, request >> _SIZE_SHIFT & 0x3FFF)
         return -errno.EINVAL
 

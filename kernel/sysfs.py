@@ -178,12 +178,24 @@ def _nodes(kernel: Kernel) -> TableDir:
     )
 
 
+# Pages may be marked for it (MADV_MERGEABLE), and it is switched off, as it is on Linux at first.
+KSM: dict[str, str] = {
+    **dict.fromkeys(("full_scans", "run", "use_zero_pages"), "0"),
+    **dict.fromkeys(("pages_shared", "pages_sharing", "pages_unshared", "pages_volatile", "pages_scanned"), "0"),
+    "max_page_sharing": "256",
+    "merge_across_nodes": "1",
+    "pages_to_scan": "100",
+    "sleep_millisecs": "20",
+}
+
+
 def _kernel() -> TableDir:
     return _dir(
         {
             "mm": lambda: _dir(
                 {
                     "hugepages": lambda: _dir({}),
+                    "ksm": lambda: _dir(KSM),
                     "transparent_hugepage": lambda: _dir(
                         {
                             "defrag": "always defer defer+madvise [madvise] never",

@@ -111,6 +111,7 @@ class LateMount(Mount):
         self.point = point
         self.fstype = self.source = fstype
         self.read_only = False
+        self.flags = 0
         self.id = id
 
     @property

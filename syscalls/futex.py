@@ -88,7 +88,7 @@ def sys_futex(t: Task, uaddr: Ptr, op: Int, val: UInt, timeout: Ptr, uaddr2: Ptr
     if operation == FUTEX_UNLOCK_PI:
         return table.unlock_pi(t, uaddr, shared=shared)
     if operation == FUTEX_WAIT_REQUEUE_PI:
-        waiter = table.prepare_requeue_pi(t, uaddr, val, val3, uaddr2, shared=shared)
+        waiter = table.prepare_requeue_pi(t, uaddr, val, uaddr2, shared=shared)
         return table.sleep(t, waiter, deadline)
     if operation == FUTEX_CMP_REQUEUE_PI:
         return table.requeue_pi(t, uaddr, uaddr2, _int(val), second_value, val3, shared=shared)

@@ -10,6 +10,7 @@ from kernel.mm import RLIMIT_MEMLOCK, page_up
 from kernel.vma import Vma
 from syscalls.abi import Int, Ptr, Result, ULong
 from vfs.file import O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY
+from vfs.node import ST_NOEXEC
 
 if TYPE_CHECKING:
     from kernel.mm import AddressSpace
@@ -85,6 +86,10 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
             if prot & WRITE:
                 raise OSError(errno.EACCES, "not open for writing")
             may &= ~WRITE
+        if file.mount is not None and file.mount.flags & ST_NOEXEC:
+            if prot & EXEC:
+                raise OSError(errno.EPERM, "mounted with noexec")
+            may &= ~EXEC
         if flags & MAP_GROWSDOWN:
             raise OSError(errno.EINVAL, "files do not grow downwards")
         if shared:

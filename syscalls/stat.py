@@ -7,7 +7,7 @@ import os
 from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING
 
-from syscalls.abi import Int, Ptr, Result, UInt
+from syscalls.abi import Int, Ptr, Result, UInt, ULong
 from syscalls.paths import (
     AT_EACCESS,
     AT_EMPTY_PATH,
@@ -21,8 +21,9 @@ from syscalls.paths import (
     start_of,
     user_path,
 )
-from syscalls.structs import STATFS, STATX
+from syscalls.structs import STATFS, STATX, USTAT
 from vfs.fscred import override_creds
+from vfs.node import ST_NOEXEC
 from vfs.walk import Nameidata
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _STATX_BASIC_STATS, _STATX_BTIME, _STATX_MNT_ID, _STATX_RESERVED = 0x7FF, 0x800,
 _STATX_ATTR_MOUNT_ROOT = 0x2000
 
 _ST_RDONLY = 1
+PATH_MAX = 4096
 
 
 def stat_of(t: Task, dirfd: int, path_ptr: int, flags: int) -> StatLike:
@@ -176,6 +178,8 @@ def _access(t: Task, dirfd: int, path_ptr: int, mode: int, flags: int) -> int:
 
 
 def _allowed(place: Path, mode: int) -> int:
+    if mode & 1 and place.mount.flags & ST_NOEXEC and place.node.kind() == S_IFREG:
+        return -errno.EACCES
     if mode:
         place.node.access(mode)
     if mode & 2 and place.mount.read_only and place.node.kind() in (S_IFREG, S_IFDIR, S_IFLNK):
@@ -211,6 +215,31 @@ def sys_fstatfs(t: Task, fd: UInt, buf: Ptr) -> Result:
     return _statfs(t, path_of(t, t.files.get(fd)), buf)
 
 
+def sys_ustat(t: Task, dev: UInt, buf: Ptr) -> Result:
+    """ustat(2): the free blocks and inodes of a mounted file system, by its device number."""
+    for mount in t.kernel.mounts.mounts:
+        if mount.root.stat().st_dev & 0xFFFF_FFFF == dev:
+            st = mount.root.statfs()
+            t.mm.pack(USTAT, buf, st.f_bfree & 0x7FFF_FFFF, st.f_ffree)
+            return 0
+    return -errno.EINVAL
+
+
+def sys_sysfs(t: Task, option: Int, arg1: ULong, arg2: Ptr) -> Result:
+    """sysfs(2): types of file systems by name and number."""
+    from kernel.procfs import FILESYSTEMS
+
+    if option == 1:
+        name = t.mm.cstring(arg1, PATH_MAX)
+        return FILESYSTEMS.index(name) if name in FILESYSTEMS else -errno.EINVAL
+    if option == 2:
+        if arg1 & 0xFFFF_FFFF >= len(FILESYSTEMS):
+            return -errno.EINVAL
+        t.mm.write(arg2, FILESYSTEMS[arg1 & 0xFFFF_FFFF] + b"\0")
+        return 0
+    return len(FILESYSTEMS) if option == 3 else -errno.EINVAL
+
+
 def _statfs(t: Task, place: Path, buf: int) -> int:
     st = place.node.statfs()
     t.mm.pack(
@@ -226,6 +255,6 @@ def _statfs(t: Task, place: Path, buf: int) -> int:
         st.f_fsid,
         st.f_namelen,
         st.f_frsize,
-        st.f_flags | (_ST_RDONLY if place.mount.read_only else 0),
+        st.f_flags | place.mount.flags | (_ST_RDONLY if place.mount.read_only else 0),
     )
     return 0

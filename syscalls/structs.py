@@ -33,6 +33,7 @@ STACK = Struct("<Qi4xQ")  # stack_t: base, flags, size
 # Files: asm-generic/statfs.h, linux/stat.h, linux/openat2.h
 
 STATFS = Struct("<7QQ3Q32x")
+USTAT = Struct("<i4xQ12x4x")  # struct ustat: f_tfree, f_tinode, two names that are empty
 STATX = Struct("<IIQIIIH2xQQQQqI4xqI4xqI4xqI4xIIIIQII96x")
 OPEN_HOW = Struct("<QQQ")
 TIMEVAL_PAIR = Struct("<qqqq")  # two timevals or timespecs

@@ -187,8 +187,8 @@ TABLE: Final[tuple[Family, ...]] = (
             Call("readlinkat", FULL),
             Call("statfs", FULL),
             Call("fstatfs", FULL),
-            Call("ustat", REFUSED(ENOSYS, "obsolete")),
-            Call("sysfs", REFUSED(ENOSYS, "obsolete")),
+            Call("ustat", FULL),
+            Call("sysfs", FULL),
         ),
     ),
     Family(
@@ -264,8 +264,21 @@ TABLE: Final[tuple[Family, ...]] = (
         "Mounts",
         "mounts",
         (
-            Call("mount", PARTIAL("file systems of type mqueue only, EPERM for all others"), vm=True),
-            Call("umount2", PARTIAL("only of what the guest has mounted")),
+            Call(
+                "mount",
+                PARTIAL(
+                    "tmpfs (options size, nr_blocks, mode, uid, gid) and mqueue, and MS_REMOUNT of both; "
+                    "one mount on a directory and none above others; EPERM for all other types and flags"
+                ),
+                vm=True,
+            ),
+            Call(
+                "umount2",
+                PARTIAL(
+                    "only of what the guest has mounted; after MNT_DETACH, names in a working directory there "
+                    "are looked up in what was beneath"
+                ),
+            ),
             Call("pivot_root", NO_CAPABILITY),
             Call("fsopen", NO_CAPABILITY, vm=True),
             Call("fsconfig", NO_CAPABILITY),

@@ -264,6 +264,16 @@ def test_lxrun_crashes(tmp_path: Path, module: str, code: str, text: str) -> Non
     assert case["lxrun"]["ending"].startswith(text)
 
 
+def test_what_was_mounted_is_taken_off(tmp_path: Path) -> None:
+    """A case that leaves a mount (if it may make one) takes nothing from what is mounted there, and not the next."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    commands = {"mounts": f"mkdir m; mount --bind {kept} m 2>/dev/null; exit 0", "next": "ls"}
+    cases = ran(tmp_path, commands, "--jobs", 1, status=1 if os.geteuid() == 0 else 0)
+    assert cases["next"]["verdict"] == "same" and (kept / "file").exists()
+
+
 def test_resumes(tmp_path: Path) -> None:
     """After Ctrl-C what was running is gone, and the same command does only what was not done."""
     log, second = tmp_path / "log", tmp_path / "second"
@@ -314,8 +324,56 @@ def test_calls(tmp_path: Path) -> None:
     rules = json.loads((tmp_path / "report.json").read_text())["rules"]
     assert "pid argument" in [rule["name"] for rule in rules]
     page = lxconform("document", tmp_path / "report.json", status=0).stdout
-    assert "2 of them did the same on both" in page and "| `wait4` | 2 |  |" in page
+    assert "| suite | 2 | 2 | 1 | 1 (100.0 %) |" in page and "| `wait4` | 2 |  |" in page
     assert "What is not the same" not in page
+
+
+NOTES = r"""
+[suite]
+title = "A suite"
+about = "About it."
+[[suite.without]]
+cases = ".*exit 3.*|.*exit 4.*"
+why = "would stop the machine"
+[[suite.causes]]
+match = "^lxrun$"
+cause = "it has another name"
+[[suite.causes]]
+match = "stdout"
+cause = "never reached"
+"""
+
+
+def test_document(tmp_path: Path) -> None:
+    """Cases that the notes leave out are not run; the page has the failing ones by cause, and can be made again from
+    the digest alone."""
+    marks = tmp_path / "marks"
+    notes, digest, report = (tmp_path / name for name in ("notes.toml", "digest.json", "report.json"))
+    notes.write_text(NOTES)
+    path, _ = suite_of(tmp_path, {
+        "same": "exit 0",
+        "stops": f"echo >>{marks}; exit 3",
+        "stops too": f"echo >>{marks}; exit 4",
+        "known": f"{ON_LXRUN} echo $here; [ $here = native ]",
+        "unknown": f"{ON_LXRUN} [ $here = native ]",
+        "odd": f"{ON_LXRUN} echo x$here",
+    })  # fmt: skip
+    lxconform("run", path, "--notes", notes, "--json", report, status=1)
+    assert not marks.exists()
+    page = lxconform("document", report, "--notes", notes, "--digest", digest, status=0).stdout
+    assert "| A suite | 4 | 1 | 4 | 2 (50.0 %) |" in page and "About it." in page
+    assert "| it has another name | 1 | `/bin/sh -c " in page and "never reached" not in page
+    assert page.count("ending: -exit 0 +exit 1") == 1 and page.count("stdout: -xnative +xlxrun") == 1
+    assert re.search(r"\| would stop the machine \| `[^|]*exit 3'`, `[^|]*exit 4'` \|", page)
+    assert lxconform("document", digest, status=0).stdout == page
+    twice = lxconform("document", digest, report, status=0).stdout
+    assert "| suite | 4 | 1 | 4 | 2 (50.0 %) |" in twice and "| A suite |" in twice
+    digest.write_text('[{"digest": 0}]')
+    assert "not a digest" in lxconform("document", digest, status=125).stderr
+    notes.write_text("[suite]\nwithout = [{cases = '('}]\n")
+    assert f"{notes}: " in lxconform("run", path, "--notes", notes, status=125).stderr
+    notes.write_text(NOTES.replace(".*exit 3.*", ".*"))
+    assert "leaves no case" in lxconform("run", path, "--notes", notes, status=125).stderr
 
 
 def test_compare(tmp_path: Path) -> None:
@@ -378,16 +436,21 @@ def test_directory(tmp_path: Path) -> None:
 
 
 def test_runtest_file(tmp_path: Path) -> None:
-    """LTP's form: names, programs of the prefix, a shell where the command needs one."""
+    """LTP's form: names, after blanks or tabs commands for a shell, which find the prefix's programs and are never
+    process 1."""
     programs = tmp_path / "ltp" / "testcases" / "bin"
     programs.mkdir(parents=True)
-    (programs / "x01").write_text('#!/bin/sh\necho "x01 1 TPASS : $1 $LTPROOT $DEBUG"\n')
+    (programs / "x01").write_text('#!/bin/sh\n[ $PPID != 0 ] && echo "x01 1 TPASS : $1 $LTPROOT $DEBUG"\n')
     (programs / "x01").chmod(0o755)
-    (tmp_path / "syscalls").write_text("#DESCRIPTION: calls\nx01 x01 -a\nx02 x01 -b | cat; exit 4\n")
+    (tmp_path / "syscalls").write_text("#DESCRIPTION: calls\nx01\t x01 -a\nx02 x01 -b | cat; exit 4\n")
     command = ["run", tmp_path / "syscalls", "--prefix", tmp_path / "ltp", "--env", "DEBUG=1"]
     lxconform(*command, "--json", tmp_path / "report.json", status=0)
     first, second = json.loads((tmp_path / "report.json").read_text())["cases"]
-    assert (first["name"], first["argv"], first["reference"]["results"]) == ("x01", ["x01", "-a"], {"TPASS": 1})
+    assert (first["name"], first["reference"]["results"], first["lxrun"]["results"]) == (
+        "x01",
+        {"TPASS": 1},
+        {"TPASS": 1},
+    )
     assert (second["name"], second["reference"]["ending"]) == ("x02", "exit 4")
 
 

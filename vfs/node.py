@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vfs.inotify import Watches
 
 
+# f_flags of statfs(2), as <sys/statvfs.h> names them; mount(2) has the same numbers
+ST_NOSUID, ST_NODEV, ST_NOEXEC, ST_NOATIME, ST_NODIRATIME = 2, 4, 8, 1024, 2048
+
+
 class StatLike(Protocol):
     """What stat(2) reports.  os.stat_result has this shape, so host results pass through unchanged;
     times are nanoseconds since the epoch."""
@@ -247,10 +251,11 @@ class Node:
 
 
 class Mount:
-    """struct mount: a filesystem attached at a place of the guest's tree.  `watches` is whom to tell what
-    happens to its files, None while nobody wants to know."""
+    """struct mount: a filesystem attached at a place of the guest's tree.  `flags` are those of ST_NOSUID and its
+    like that it was mounted with.  `watches` is whom to tell what happens to its files, None while nobody wants to
+    know."""
 
-    __slots__ = ("fstype", "id", "point", "read_only", "root", "source", "watches")
+    __slots__ = ("flags", "fstype", "id", "point", "read_only", "root", "source", "watches")
 
     def __init__(self, root: Node, point: bytes, fstype: bytes, source: bytes, read_only: bool, id: int) -> None:
         self.root = root
@@ -258,6 +263,7 @@ class Mount:
         self.fstype = fstype
         self.source = source
         self.read_only = read_only
+        self.flags = 0
         self.id = id
         self.watches: Watches | None = None
 

@@ -171,7 +171,13 @@ class PseudoDir(PseudoNode):
 
     # Nothing can be made, moved or removed.
 
-    def refuse_new(self, usual: int) -> NoReturn:
+    def refuse_new(self, name: bytes, usual: int) -> NoReturn:
+        try:
+            self.lookup(name)
+        except OSError:
+            pass
+        else:
+            raise OSError(errno.EEXIST, "file exists")
         raise OSError(usual if self.fs.absent is None else self.fs.absent, "nothing can be made here")
 
     def refuse_old(self, name: bytes) -> NoReturn:
@@ -179,19 +185,19 @@ class PseudoDir(PseudoNode):
         raise OSError(errno.EPERM, "nothing can be removed here")
 
     def create(self, name: bytes, mode: int, flags: int, path: bytes) -> File:
-        self.refuse_new(errno.EACCES)
+        self.refuse_new(name, errno.EACCES)
 
     def mkdir(self, name: bytes, mode: int) -> None:
-        self.refuse_new(errno.EPERM)
+        self.refuse_new(name, errno.EPERM)
 
     def mknod(self, name: bytes, mode: int, dev: int) -> None:
-        self.refuse_new(errno.EPERM)
+        self.refuse_new(name, errno.EPERM)
 
     def symlink(self, name: bytes, target: bytes) -> None:
-        self.refuse_new(errno.EPERM)
+        self.refuse_new(name, errno.EPERM)
 
     def link(self, name: bytes, target: Node) -> None:
-        self.refuse_new(errno.EPERM)
+        self.refuse_new(name, errno.EPERM)
 
     def unlink(self, name: bytes) -> None:
         self.refuse_old(name)

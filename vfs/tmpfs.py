@@ -40,10 +40,11 @@ MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL = 2, 8
 class TmpFs:
     """One mounted tmpfs.
 
-    `now` gives nanoseconds since the epoch; `size` limits the contents, in bytes.
+    `now` gives nanoseconds since the epoch; `size` limits the contents, in bytes; `options` are those of mount(8)
+    that are not the usual ones, as /proc/mounts shows them.
     """
 
-    __slots__ = ("dev", "frames", "last_ino", "limit", "now", "root", "used")
+    __slots__ = ("dev", "frames", "last_ino", "limit", "now", "options", "root", "used")
 
     def __init__(
         self,
@@ -53,10 +54,12 @@ class TmpFs:
         dev: int,
         size: int | None = None,
         mode: int = 0o1777,
+        options: bytes = b"",
     ) -> None:
         self.frames = frames
         self.now = now
         self.dev = dev
+        self.options = options
         self.limit = (size if size is not None else 1 << 62) >> PAGE_SHIFT
         self.used = 0  # pages
         self.last_ino = 0

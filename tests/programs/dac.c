@@ -112,6 +112,8 @@ static void use(void)
     SHOW(unlink("sticky/mine"));
     SHOW(mkdir("setgid/dir", 0777)); mode_of("setgid/dir"); try_open("setgid/file", O_CREAT | O_WRONLY); mode_of("setgid/file");
     fd = open("setgid/exec", O_CREAT | O_WRONLY, 02755); SHOW(fd >= 0); close(fd); mode_of("setgid/exec");
+    fd = creat("sticky/set-id", 06755); SHOW(fd >= 0); close(fd); mode_of("sticky/set-id");
+    fd = creat("sticky/set-id", 0755); SHOW(fd >= 0); close(fd); mode_of("sticky/set-id");
     SHOW(mknod("setgid/fifo", S_IFIFO | 0666, 0)); mode_of("setgid/fifo"); SHOW(mknod("setgid/null", S_IFCHR | 0666, 0x103));
     SHOW(symlink("x", "setgid/link")); mode_of("setgid/link");
     SHOW(link("link_to", "sticky/hard")); SHOW(link("suid", "sticky/hard2")); SHOW(link("mine", "sticky/hard3"));

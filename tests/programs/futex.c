@@ -58,6 +58,9 @@ int main(void)
         SHOW(futex(w + 2, FUTEX_UNLOCK_PI | p, 0, NULL, NULL, 0));
         printf("owner %u\n", w[2]);
         SHOW(futex(w + 2, FUTEX_UNLOCK_PI | p, 0, NULL, NULL, 0));
+        SHOW(futex(w, FUTEX_WAIT_REQUEUE_PI | p, w[0] + 1, NULL, w + 2, 0));
+        SHOW(futex(w, FUTEX_WAIT_REQUEUE_PI | p, w[0], &past, w + 2, 0));
+        SHOW(futex(w, FUTEX_WAIT_REQUEUE_PI | p, w[0], &past, w, 0));
         w[2] = 0x3ffffff0;
         SHOW(futex(w + 2, FUTEX_LOCK_PI | p, 0, NULL, NULL, 0));
     }

@@ -49,10 +49,33 @@ static void *thread(void *unused)
     return unused;
 }
 
+static void *moved(void *unused)
+{
+    waiter = gettid();
+    SHOW(futex(&word, FUTEX_WAIT_REQUEUE_PI, 0, NULL, &lock, 0));
+    return unused;
+}
+
+/* A signal after FUTEX_CMP_REQUEUE_PI: the word may have changed, so the wait is not begun again. */
+static void signal_when_moved(void)
+{
+    pthread_t id;
+    futex(&lock, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+    waiter = 0;
+    pthread_create(&id, NULL, moved, NULL);
+    while (futex(&word, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &lock, 0) != 1)
+        sched_yield();
+    tgkill(getpid(), waiter, SIGUSR1);
+    pthread_join(id, NULL);
+    NOTE("mine %d", (lock & FUTEX_TID_MASK) == (uint32_t)gettid());
+    futex(&lock, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGUSR1, &action, NULL);
+    signal_when_moved();
     for (kind = 0; kind < 3; kind++) {
         int woken = 0;
         ended_well = 0;

@@ -138,5 +138,7 @@ int main(void)
     SHOW(msync(r, 5 * PAGE, MS_SYNC));
     SHOW(msync(r, 0, MS_SYNC));
     SHOW(msync((void *)0x10000, PAGE, MS_ASYNC));
+    /* Pages may be marked as mergeable where /sys says that they could be merged. */
+    NOTE("as /sys says %d", (madvise(a, PAGE, MADV_MERGEABLE) == 0) == (access("/sys/kernel/mm/ksm/run", F_OK) == 0));
     return 0;
 }

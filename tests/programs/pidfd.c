@@ -1,6 +1,7 @@
 /* Process descriptors: what they are, signals, waiting and polling through them, descriptors of other processes. */
 #include "show.h"
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
@@ -105,6 +106,12 @@ static void ends(void)
     SHOW(pidfd_send_signal(fd, SIGKILL, NULL, 0));
     SHOW(poll(&poller, 1, -1));
     NOTE("revents %x", poller.revents);
+    struct epoll_event watched = {EPOLLIN | EPOLLHUP}, seen = {0};
+    int ep = epoll_create1(0);
+    SHOW(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &watched));
+    SHOW(epoll_wait(ep, &seen, 1, 0));
+    NOTE("events %x", seen.events);
+    close(ep);
     FD_ZERO(&set);
     FD_SET(fd, &set);
     SHOW(select(fd + 1, &set, NULL, NULL, &none));

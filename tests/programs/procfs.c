@@ -81,6 +81,7 @@ int main(void)
 
     if (geteuid() == 0) { // others lack the permission, which Linux looks at after the name and we before
         SHOW(mkdir("/proc/new", 0755)); SHOW(open("/proc/new", O_CREAT | O_RDWR, 0644)); SHOW(symlink("a", "/proc/new"));
+        SHOW(mkdir("/proc/1", 0755)); SHOW(symlink("a", "/proc/self")); SHOW(mknod("/proc/mounts", S_IFREG, 0)); SHOW(mkdir("/sys/kernel", 0755));
         SHOW(unlink("/proc/nothing")); SHOW(unlink("/proc/uptime")); SHOW(rmdir("/proc/self/fd")); SHOW(rename("/proc/uptime", "/proc/x"));
     }
     SHOW(open("/proc", O_RDWR)); SHOW(open("/proc/uptime", O_DIRECTORY)); SHOW(open("/proc/self/nothing", O_RDONLY));

@@ -147,6 +147,9 @@ int main(void)
     SHOW(ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, NULL)); SHOW(answer(fd, 0, 0, 0)); SHOW(answer(fd, 0, 0, 2));
     SHOW(answer(fd, 1, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE)); SHOW(ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &got.id));
     SHOW(ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, NULL)); SHOW(add(fd, 0, 1, 0, 0)); SHOW(add(fd, 4, 1, 0, 0)); SHOW(add(fd, 0, 1, 5, 0));
+    struct { struct seccomp_notif_addfd known; char more[8]; } longer = {.more = {1}};
+    SHOW(ioctl(fd, SECCOMP_IOWR(3, longer), &longer)); SHOW(ioctl(fd, SECCOMP_IO(3), &longer)); longer.more[0] = 0;
+    SHOW(ioctl(fd, SECCOMP_IOR(3, longer), &longer));
     SHOW(add(fd, 0, 999, 0, 0)); SHOW(add(fd, 0, 1, 0, 1)); SHOW(ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, NULL));
     memset(&got, 1, sizeof got);
     SHOW(ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &got));

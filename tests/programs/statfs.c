@@ -15,8 +15,36 @@ static void look(const char *what, long result, const struct statfs *s, int whol
              s->f_bfree <= s->f_blocks && s->f_bavail <= s->f_bfree && s->f_ffree <= s->f_files);
 }
 
+/* sysfs(2): numbers differ from kernel to kernel, and lead back to their names. */
+static void types(void)
+{
+    char name[64] = "";
+    long count = syscall(SYS_sysfs, 3), number = syscall(SYS_sysfs, 1, "proc");
+    NOTE("count %d, proc is one %d", count > 3, number >= 0 && number < count);
+    SHOW((int)syscall(SYS_sysfs, 2, number, name));
+    NOTE("%s", name);
+    SHOW((int)syscall(SYS_sysfs, 1, "nothing"));
+    SHOW((int)syscall(SYS_sysfs, 1, 8L));
+    SHOW((int)syscall(SYS_sysfs, 2, count, name));
+    SHOW((int)syscall(SYS_sysfs, 2, number, 8L));
+    SHOW((int)syscall(SYS_sysfs, 4));
+}
+
+static void by_device(void)
+{
+    struct { int free; unsigned long inodes; char name[12]; } u = {1, 1, {1, 1}};
+    struct stat st;
+    stat("/proc", &st);
+    SHOW((int)syscall(SYS_ustat, (unsigned)st.st_dev, &u));
+    NOTE("%d %lu %d", u.free, u.inodes, u.name[0] | u.name[1]);
+    SHOW((int)syscall(SYS_ustat, (unsigned)st.st_dev, 8L));
+    SHOW((int)syscall(SYS_ustat, 0x7777u, &u));
+}
+
 int main(void)
 {
+    types();
+    by_device();
     struct statfs s;
     make_file("file", "x");
     symlink("missing", "dangling");
