@@ -191,9 +191,7 @@ class Runner:
             resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
             if side == "lxrun":
                 trace = self._trace if traced else None
-                lxrun.become(
-                    case.argv, report=say, env=self.env, cwd=self.work, backend="emulate", strace=trace
-                )
+                lxrun.become(case.argv, report=say, env=self.env, cwd=self.work, backend="emulate", strace=trace)
             argv = ("strace", "-f", "-o", str(self._trace), "--", *case.argv) if traced else case.argv
             os.execvpe(argv[0], argv, self.env)
         except OSError as error:
