@@ -256,6 +256,7 @@ class HostSignals:
     def release(self) -> None:
         """Give the host's signals back, with the handlers and the mask that they had."""
         signal.set_wakeup_fd(-1)
+        self.watcher.set_deadline(None)
         for host, handler in self._before.items():
             signal.signal(host, signal.SIG_DFL if handler is None else handler)
         if self._mask:

@@ -43,7 +43,14 @@ def run(options: Options, descriptors: list[int]) -> int:
 
 def positions_of(descriptors: list[int]) -> dict[int, int]:
     """Where the regular files among the descriptors stand, which a guest moves for all who share them."""
-    return {fd: os.lseek(fd, 0, os.SEEK_CUR) for fd in descriptors if S_ISREG(os.fstat(fd).st_mode)}
+    positions = {}
+    for fd in descriptors:
+        if S_ISREG(os.fstat(fd).st_mode):
+            try:
+                positions[fd] = os.lseek(fd, 0, os.SEEK_CUR)
+            except OSError:
+                pass  # opened with O_PATH
+    return positions
 
 
 class Fallback:
@@ -53,8 +60,9 @@ class Fallback:
         self.options = options
         self.descriptors = descriptors
         self.lacked: tuple[str, str] | None = None  # what the guest had to do without, and who wanted it
-        # Whoever watches the guest watches this kernel.
-        self.possible = not (options.strace is not None or options.stats or options.gdb is not None or options.root_id)
+        # Whoever watches the guest watches this kernel; and a VM is handed three descriptors.
+        watched = options.strace is not None or options.stats or options.gdb is not None
+        self.possible = not (watched or options.root_id or any(fd > 2 for fd in descriptors))
 
     def missing(self, task: Task, what: str, who: bytes = b"") -> None:
         """See `kernel.fallback.Fallback`."""
@@ -82,6 +90,6 @@ class Fallback:
         return self.possible
 
     def tell(self, text: str, who: str) -> None:
-        """One line for the user; not for a program that has called `lxrun.run`."""
+        """One line for the user; not for a program that has called `lxrun.run`.  Its names are the guest's."""
         if self.options.report_fd is None:
-            say(f"{who}: {text}")
+            say("".join(char if char.isprintable() else "?" for char in f"{who}: {text}"))

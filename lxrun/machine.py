@@ -83,6 +83,7 @@ def run(options: Options, descriptors: list[int], fallback: Fallback | None = No
         return status
     except HandOver:
         machine.host_signals.release()
+        machine.kernel.cpu.kicked = False  # or the watcher would go on kicking
         fscred.override_creds(fscred.OURSELVES)
         os.umask(umask)
         handed_over = True

@@ -246,6 +246,15 @@ def test_without_a_vm_the_error_is_honest(vm_cache: dict[str, str], tmp_path: Pa
     assert run(vm_cache, "--memory", "100m", program) == answer
 
 
+def test_what_a_vm_is_not_given(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "maps\33", BPF % "", "-static")
+    line = f"lxrun: maps?: {LACKS_BPF}"
+    assert run(vm_cache, program) == (0, b"42 ", f"{line}: it runs in a VM\n")
+    shell = ["sh", "-c", 'exec "$@" 7< /dev/null', "sh", *LXRUN, program]
+    done = subprocess.run(shell, env=vm_cache, capture_output=True, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr.decode()) == (3, f"{line}; --backend vm has it\n")
+
+
 PERF = """
 #include <linux/perf_event.h>
 #include <stdio.h>
