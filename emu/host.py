@@ -10,6 +10,7 @@ import ctypes
 import mmap
 import os
 import sys
+from collections.abc import Sequence
 
 PORTABLE = os.environ.get("LXRUN_HOST") == "portable"
 
@@ -26,6 +27,27 @@ def keeps_time_by(clocksource: bytes) -> bool:
             return file.read() == clocksource + b"\n"
     except OSError:
         return False
+
+
+def rewrite_code(places: Sequence[tuple[int, bytes, bytes | None]]) -> bool:
+    """Replace instructions of a library that is loaded, for this process alone: at each address `before` by `after`,
+    of the same length (None: it stays).  False, and nothing is changed, if something else is there or the host does
+    not let code be written."""
+    if any(ctypes.string_at(address, len(before)) not in (before, after) for address, before, after in places):
+        return False
+    changed = [(address, after) for address, _, after in places if after is not None]
+    start = min(address for address, _ in changed) & -mmap.PAGESIZE
+    size = max(address + len(after) for address, after in changed) - start
+    protect = getattr(ctypes.CDLL(None), "mprotect", None)
+    if protect is None:
+        return False
+    readable, writable, executable = mmap.PROT_READ, mmap.PROT_WRITE, mmap.PROT_EXEC
+    if protect(ctypes.c_void_p(start), ctypes.c_size_t(size), readable | writable | executable):
+        return False
+    for address, after in changed:
+        ctypes.memmove(address, after, len(after))
+    protect(ctypes.c_void_p(start), ctypes.c_size_t(size), readable | executable)
+    return True
 
 
 class SparseMemory:

@@ -192,6 +192,7 @@ class UnicornCpu:
         memory = c_void_p(arena.memory.address)
         error = self._lib.uc_mem_map_ptr(self._handle, c_uint64(0), c_uint64(ARENA_SIZE), c_uint32(_PROT_ALL), memory)
         self._check(error, "uc_mem_map_ptr")
+        arch.refuse_unknown(self._lib)
         self._hook(_HOOK_TLB_FILL, _FILL(self._make_fill()))
         self._hook(_HOOK_INSN, _SYSCALL(self._make_syscall(supervisor)), c_int(arch.UNICORN_CALL))
         self._hook(_HOOK_INTR, _INTR(self._on_interrupt))

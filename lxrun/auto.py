@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 def run(options: Options, descriptors: list[int]) -> int:
     """Run the guest that `options` describe, to its end; its wait(2) status.  Raises RunFailure."""
     fallback = Fallback(options, descriptors)
-    positions = positions_of(descriptors)
     if fallback.possible:
         outside.expect_restart()
     try:
         status = machine.run(options, descriptors, fallback)
     except HandOver as reason:
-        for fd, position in positions.items():
+        for fd, position in fallback.positions.items():
             os.lseek(fd, position, os.SEEK_SET)
         fallback.tell(f"{reason.what} cannot be emulated: it runs in a VM", reason.who)
     else:
@@ -60,18 +59,26 @@ class Fallback:
         self.options = options
         self.descriptors = descriptors
         self.lacked: tuple[str, str] | None = None  # what the guest had to do without, and who wanted it
-        # Whoever watches the guest watches this kernel; and a VM is handed three descriptors.
+        self.positions = positions_of(descriptors)
+        # Whoever watches the guest watches this kernel.  A VM is handed three descriptors; others that lxrun was
+        # started with are mostly there by accident, but not if they are named.
         watched = options.strace is not None or options.stats or options.gdb is not None
-        self.possible = not (watched or options.root_id or any(fd > 2 for fd in descriptors))
+        named = any("/dev/fd/" in word or "/proc/self/fd/" in word for word in options.args)
+        self.possible = not (watched or options.root_id or named)
 
     def missing(self, task: Task, what: str, who: bytes = b"") -> None:
         """See `kernel.fallback.Fallback`."""
         path = who if who or task.exe is None else task.exe.text
         program = os.fsdecode(path.rpartition(b"/")[2])
-        if self.possible and not outside.changed and self.has_vm():
+        if self.possible and not outside.changed and not self.has_read() and self.has_vm():
             raise HandOver(what, program)
         if self.lacked is None:
             self.lacked = what, program
+
+    def has_read(self) -> bool:
+        """Whether a file was read that a VM is not handed; `outside` knows it of streams."""
+        beyond = {fd: position for fd, position in self.positions.items() if fd > 2}
+        return beyond != positions_of(list(beyond))
 
     def has_vm(self) -> bool:
         """Whether a VM can be had here; if not once, then not again."""

@@ -250,9 +250,14 @@ def test_what_a_vm_is_not_given(vm_cache: dict[str, str], tmp_path: Path) -> Non
     program = built(tmp_path, "maps\33", BPF % "", "-static")
     line = f"lxrun: maps?: {LACKS_BPF}"
     assert run(vm_cache, program) == (0, b"42 ", f"{line}: it runs in a VM\n")
-    shell = ["sh", "-c", 'exec "$@" 7< /dev/null', "sh", *LXRUN, program]
-    done = subprocess.run(shell, env=vm_cache, capture_output=True, stdin=subprocess.DEVNULL)
-    assert (done.returncode, done.stderr.decode()) == (3, f"{line}; --backend vm has it\n")
+    shell = ["sh", "-c", 'exec 7< /dev/null 8< "$1"; shift; exec "$@"', "sh", program, *LXRUN]
+    for command, status in (
+        ([program], 0),
+        ([program, "/dev/fd/7"], 3),
+        (["sh", "-c", 'head -c 1 <&8 > /dev/null; exec "$0"', program], 3),
+    ):
+        done = subprocess.run([*shell, *command], env=vm_cache, capture_output=True, stdin=subprocess.DEVNULL)
+        assert (done.returncode, b"it runs in a VM" in done.stderr) == (status, not status), done.stderr
 
 
 PERF = """
@@ -322,7 +327,8 @@ def test_instructions_that_the_processor_is_not_asked_about(vm_cache: dict[str, 
     status, out, error = run(vm_cache, program)
     assert (status, out) == (0, b"2 16\n")
     assert re.fullmatch(r"lxrun: sums: the instruction v\w+ \(AVX2?\) cannot be emulated: it runs in a VM\n", error)
-    late = built(tmp_path, "late", AVX % 'puts("early"); fflush(stdout);', "-static", "-mavx2")
+    early = '__attribute__((constructor)) static void early(void) { puts("early"); fflush(stdout); }\n'
+    late = built(tmp_path, "late", "#include <stdio.h>\n" + early + AVX % "", "-static", "-mavx2")
     status, out, error = run(vm_cache, late)
     assert (status, out) == (128 + 4, b"early\n")
     first, second = error.splitlines()
@@ -348,6 +354,30 @@ int main(void) {
     printf("%d %d\n", sums[0], sums[7]);
 }
 """
+
+
+def test_short_vectors_are_not_taken_for_others(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    text = """
+        #include <immintrin.h>
+        #include <stdio.h>
+        int main(void) {
+            volatile double numbers[2] = {1, 2};
+            volatile long bits = 0xf0f0;
+            printf("%ld %ld\\n", (long)_pext_u64(bits, 0xff00), (long)_andn_u64(0xff, bits));
+            if (fflush(stdout) || bits == 1)
+                return 1;
+            double sum = numbers[0] + numbers[1];
+            printf("%g %g\\n", sum, numbers[0] - sum);
+        }
+    """
+    # BMI has the same prefix, and is emulated
+    program = built(tmp_path, "halves", text.replace("fflush(stdout)", "0"), "-static", "-mavx", "-mbmi", "-mbmi2")
+    status, out, error = run(vm_cache, program)
+    assert (status, out) == (0, b"240 61440\n3 -2\n")
+    assert re.fullmatch(r"lxrun: halves: the instruction v\w+ \(AVX\) cannot be emulated: it runs in a VM\n", error)
+    late = built(tmp_path, "late", text, "-static", "-mavx", "-mbmi", "-mbmi2")
+    status, out, error = run(vm_cache, "--backend", "emulate", late)
+    assert (status, error) == (128 + 4, "Illegal instruction\n")
 
 
 def test_a_program_that_asks_stays_emulated(vm_cache: dict[str, str], tmp_path: Path) -> None:

@@ -192,6 +192,13 @@ def debug_registers() -> DebugRegisters:
     return DebugRegisters()
 
 
+def refuse_unknown(library: Any) -> None:
+    """Have the engine's library refuse instructions that it would take for others."""
+    from emu.arch.x86_64_vex import refuse_avx
+
+    refuse_avx(library)
+
+
 def isa() -> ModuleType:
     """Extensions of the instruction set: a module of its own, for capstone's sake."""
     from emu.arch import x86_64_isa
