@@ -339,7 +339,7 @@ def sys_msync(t: Task, addr: Ptr, length: ULong, flags: Int) -> Result:
     if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or (flags & MS_ASYNC and flags & MS_SYNC):
         raise OSError(errno.EINVAL, "contradictory flags")
     _aligned(addr)
-    end = addr + page_up(length)
+    end = addr + (page_up(length) & (1 << 64) - 1)  # a length that wraps around is none
     if end == addr:
         return 0
     position = addr
@@ -364,6 +364,8 @@ def sys_mincore(t: Task, addr: Ptr, length: ULong, vec: Ptr) -> Result:
     mm = t.mm
     if addr > mm.task_size or length > mm.task_size - addr:
         raise OSError(errno.ENOMEM, "outside the address space")
+    if vec + (page_up(length) >> PAGE_SHIFT) > mm.task_size:
+        raise OSError(errno.EFAULT, "bad buffer")
     first, count = addr >> PAGE_SHIFT, page_up(length) >> PAGE_SHIFT
     for done in range(0, count, PAGE_SIZE):
         out = bytearray()

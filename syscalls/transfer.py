@@ -176,6 +176,8 @@ async def sys_sendfile(t: Task, out_fd: UInt, in_fd: UInt, offset: Ptr, count: U
         return -errno.EINVAL
     if target_file.flags & O_APPEND:
         return -errno.EINVAL
+    if count > OFFSET_MAX:
+        return -errno.EINVAL
     wait = not target_file.flags & O_NONBLOCK
     chunk = CHUNK if wait else PIPE_CHUNK
     return await transfer(t, source, Place(t, target_file, 0), min(count, MAX_RW), chunk, False, wait)
@@ -249,6 +251,8 @@ async def splice(
         target = Place(t, target_file, to[0], given=to[1])
     except OSError as error:
         return -errno.EINVAL if error.errno == errno.ESPIPE else -(error.errno or errno.EIO)
+    if size > OFFSET_MAX and not all(pipes):
+        return -errno.EINVAL
     return await transfer(t, source, target, min(size, MAX_RW), chunk, True, wait)
 
 

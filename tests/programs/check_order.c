@@ -1,6 +1,8 @@
 // Which of several things wrong with a call is the one it fails with, and arguments at the edges of what is allowed.
 #include "show.h"
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 
 #define CALL(text, ...) label(syscall(__VA_ARGS__), "%s", text)
@@ -22,6 +24,20 @@ static void null_paths(int fd)
     CALL("linkat", SYS_linkat, fd, NULL, AT_FDCWD, "x", flag);
     CALL("readlinkat", SYS_readlinkat, fd, NULL, buffer, 100);
     CALL("execveat", SYS_execveat, fd, NULL, NULL, NULL, flag);
+}
+
+static void empty_paths(void)
+{
+    NOTE("an empty path and a bad descriptor");
+    CALL("mkdirat", SYS_mkdirat, -1, "", 0700);
+    CALL("mknodat", SYS_mknodat, -1, "", S_IFREG, 0);
+    CALL("unlinkat", SYS_unlinkat, -1, "", 0);
+    CALL("symlinkat", SYS_symlinkat, "a", -1, "");
+    CALL("openat", SYS_openat, -1, "", O_RDONLY);
+    CALL("renameat", SYS_renameat, -1, "", -1, "");
+    CALL("fchmodat", SYS_fchmodat, -1, "", 0600);
+    CALL("readlinkat", SYS_readlinkat, -1, "", NOWHERE, 10);
+    CALL("utimensat", SYS_utimensat, -1, "", NULL, 0);
 }
 
 static void attributes(void)
@@ -67,6 +83,16 @@ static void vectors(int fd)
     CALL("flags and no memory", SYS_preadv2, fd, NOWHERE, 1, 0, 0, 1 << 20);
     CALL("flags and nothing", SYS_preadv2, fd, last, 0, 0, 0, 1 << 20);
     CALL("flags", SYS_preadv2, fd, last, 1, 0, 0, 1 << 20);
+    CALL("flags of a directory", SYS_preadv2, open(".", O_DIRECTORY), last, 1, 0, 0, 2);
+    int epoll = epoll_create1(0), event = eventfd(0, EFD_NONBLOCK), notify = inotify_init1(IN_NONBLOCK);
+    CALL("no such operation: readv", SYS_readv, epoll, NOWHERE, 1);
+    CALL("no such operation: nothing", SYS_readv, epoll, NOWHERE, 0);
+    CALL("no such operation: writev", SYS_writev, epoll, NOWHERE, 1);
+    CALL("no such operation: writev", SYS_writev, notify, last, 1);
+    CALL("nothing, where there is nothing", SYS_readv, notify, last, 0);
+    CALL("nothing, where there is nothing", SYS_readv, event, last, 0);
+    CALL("an event of another size", SYS_write, event, pages + PAGE - 1, 16);
+    CALL("an event that is not there", SYS_write, event, pages + PAGE - 1, 8);
 }
 
 static void direct(const char *name, int fd)
@@ -107,7 +133,16 @@ static void places(int fd)
             to = offset[i];
             label(syscall(SYS_copy_file_range, fd, &from, fd, &to, size[j], 0), "to %ld: %ld", offset[i], size[j]);
         }
+    NOTE("other transfers");
+    int ends[2];
+    pipe(ends);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    CALL("sendfile of too much", SYS_sendfile, fd, fd, NULL, -1L);
+    CALL("splice of too much", SYS_splice, fd, NULL, ends[1], NULL, -1L, 0);
+    CALL("readahead of too much", SYS_readahead, fd, 0L, -1L);
     NOTE("mappings");
+    CALL("mincore to nowhere", SYS_mincore, 0x10000, 4096L, -4096L);
+    CALL("msync that wraps around", SYS_msync, 0x10000, -1L, 0);
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, -4096) == MAP_FAILED ? -1 : 0, "offset before kind");
     label(mmap(NULL, -4096, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "length before kind");
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "kind");
@@ -116,14 +151,24 @@ static void places(int fd)
     CALL("munlock that wraps around", SYS_munlock, 0x10000, -1L);
 }
 
+static void limits(int fd)
+{
+    struct rlimit limit = {4096, 4096};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    CALL("beyond the limit from nowhere", SYS_pwrite64, fd, NOWHERE, 1, 4096L);
+}
+
 int main(void)
 {
     int fd = open("file", O_RDWR | O_CREAT, 0600);
     write(fd, "some text", 9);
     null_paths(AT_FDCWD);
     null_paths(fd);
+    empty_paths();
     attributes();
     vectors(fd);
     directs();
     places(fd);
+    limits(fd);
 }
