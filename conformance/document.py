@@ -14,7 +14,7 @@ Generated from runs of [`lxconform`](conformance-runner.md) by `lxconform docume
 |---|---:|---:|---:|---:|
 {rows}
 
-Each case is run natively and on lxrun. Seen from outside are the exit status or signal, output, files left behind, and
+Each case is run on Linux and on lxrun. Seen from outside are the exit status or signal, output, files left behind, and
 the results of sub-tests where a program reports them.
 """
 
