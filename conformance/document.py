@@ -61,7 +61,7 @@ def _section(digest: Digest) -> list[str]:
             "The system calls were compared too; where only they differ, the verdict says so and the case still counts "
             "as the same from outside.\n"
         )
-    rows = [f"| {verdict} | {digest['summary'][verdict]} | {MEANING[verdict]} |" for verdict in VERDICTS]
+    rows = [f"| {verdict} | {digest['summary'].get(verdict, 0)} | {MEANING[verdict]} |" for verdict in VERDICTS]
     parts.append("\n".join(["| verdict | cases | meaning |", "|---|---:|---|", *rows]) + "\n")
     if digest["failing"]:
         parts.append(_causes("What passes on Linux and not on lxrun, by cause", digest["failing"]))
