@@ -170,13 +170,13 @@ async def sys_sendfile(t: Task, out_fd: UInt, in_fd: UInt, offset: Ptr, count: U
     """sendfile(2)."""
     source_file = reader(t, in_fd)
     source = Place(t, source_file, offset)
+    if count > OFFSET_MAX:
+        return -errno.EINVAL
     target_file = writer(t, out_fd)
     kind = stat_bits.S_IFMT(source_file.stat().st_mode)
     if kind not in (stat_bits.S_IFREG, stat_bits.S_IFBLK, stat_bits.S_IFCHR):
         return -errno.EINVAL
     if target_file.flags & O_APPEND:
-        return -errno.EINVAL
-    if count > OFFSET_MAX:
         return -errno.EINVAL
     wait = not target_file.flags & O_NONBLOCK
     chunk = CHUNK if wait else PIPE_CHUNK

@@ -40,6 +40,19 @@ static void empty_paths(void)
     CALL("utimensat", SYS_utimensat, -1, "", NULL, 0);
 }
 
+static void renames(void)
+{
+    char name[300];
+    memset(name, 'n', 299);
+    name[299] = 0;
+    NOTE("a file named with a slash");
+    CALL("to a long name", SYS_rename, "file/", name);
+    CALL("to no file", SYS_rename, "file/", "other");
+    CALL("to no file/", SYS_rename, "file", "other/");
+    CALL("to a file that must not be there", SYS_renameat2, AT_FDCWD, "file/", AT_FDCWD, "file", 1);
+    CALL("exchanged with no file", SYS_renameat2, AT_FDCWD, "file/", AT_FDCWD, "other", 2);
+}
+
 static void attributes(void)
 {
     char value[8] = "value", name[300];
@@ -60,6 +73,9 @@ static void attributes(void)
     CALL("remove: name", SYS_removexattr, "none", NULL);
     CALL("fremove: name", SYS_fremovexattr, -1, name);
     CALL("fremove", SYS_fremovexattr, -1, "user.a");
+    int memory = memfd_create("m", 0);
+    CALL("nothing but the namespace", SYS_fgetxattr, memory, "user.", value, 8);
+    CALL("no namespace", SYS_fgetxattr, memory, "user", value, 8);
 }
 
 static void vectors(int fd)
@@ -140,6 +156,11 @@ static void places(int fd)
     CALL("sendfile of too much", SYS_sendfile, fd, fd, NULL, -1L);
     CALL("splice of too much", SYS_splice, fd, NULL, ends[1], NULL, -1L, 0);
     CALL("readahead of too much", SYS_readahead, fd, 0L, -1L);
+    CALL("sendfile of too much to nowhere", SYS_sendfile, -1, fd, NULL, -1L);
+    NOTE("sizes");
+    CALL("ftruncate of a directory", SYS_ftruncate, open(".", O_DIRECTORY), 1L << 62);
+    CALL("ftruncate of a pipe", SYS_ftruncate, ends[1], 1L << 62);
+    CALL("ftruncate of what is not open for writing", SYS_ftruncate, open("file", O_RDONLY), 1L << 62);
     NOTE("mappings");
     CALL("mincore to nowhere", SYS_mincore, 0x10000, 4096L, -4096L);
     CALL("msync that wraps around", SYS_msync, 0x10000, -1L, 0);
@@ -166,6 +187,7 @@ int main(void)
     null_paths(AT_FDCWD);
     null_paths(fd);
     empty_paths();
+    renames();
     attributes();
     vectors(fd);
     directs();
