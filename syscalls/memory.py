@@ -166,10 +166,10 @@ def sys_mremap(t: Task, old: Ptr, old_size: ULong, new_size: ULong, flags: ULong
         raise OSError(errno.EINVAL, "unknown flag")
     if flags & MREMAP_FIXED and not flags & MREMAP_MAYMOVE:
         raise OSError(errno.EINVAL, "MREMAP_FIXED needs MREMAP_MAYMOVE")
-    if flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old_size != new_size):
-        raise OSError(errno.EINVAL, "MREMAP_DONTUNMAP needs MREMAP_MAYMOVE and equal sizes")
     _aligned(old)
     old_size, new_size = page_up(old_size), page_up(new_size)
+    if flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old_size != new_size):
+        raise OSError(errno.EINVAL, "MREMAP_DONTUNMAP needs MREMAP_MAYMOVE and equal sizes")
     if new_size == 0 or new_size > t.mm.task_size:
         raise OSError(errno.EINVAL, "not a size")
     mm = t.mm

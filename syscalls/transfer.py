@@ -54,7 +54,7 @@ def writer(t: Task, fd: int) -> File:
 class Place:
     """One side of a transfer: a file, and where in it.  The position is the caller's, in guest memory, or
     the file's own; either is moved on when the call ends.  Or it is `given`, and nobody is told.  Streams
-    have none."""
+    have none.  Unless it `refuses`, whether the file can have this place is the caller's to see."""
 
     __slots__ = ("file", "given", "offset", "pointer")
 
@@ -64,7 +64,7 @@ class Place:
         self.given = given
         self.offset = -1
         if pointer or given is not None:
-            if not file.seekable:
+            if refuses and not file.seekable:
                 raise OSError(errno.ESPIPE, "not seekable")
             value: int = t.mm.u64(pointer) if given is None else given
             if value > OFFSET_MAX:

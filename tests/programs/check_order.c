@@ -157,12 +157,17 @@ static void places(int fd)
     CALL("splice of too much", SYS_splice, fd, NULL, ends[1], NULL, -1L, 0);
     CALL("readahead of too much", SYS_readahead, fd, 0L, -1L);
     CALL("sendfile of too much to nowhere", SYS_sendfile, -1, fd, NULL, -1L);
+    long place = 0;
+    CALL("copy_file_range of a pipe", SYS_copy_file_range, ends[0], &place, fd, NULL, 1L, 0);
+    CALL("copy_file_range to a pipe", SYS_copy_file_range, fd, NULL, ends[1], &place, 1L, 0);
     NOTE("sizes");
     CALL("ftruncate of a directory", SYS_ftruncate, open(".", O_DIRECTORY), 1L << 62);
     CALL("ftruncate of a pipe", SYS_ftruncate, ends[1], 1L << 62);
     CALL("ftruncate of what is not open for writing", SYS_ftruncate, open("file", O_RDONLY), 1L << 62);
     NOTE("mappings");
     CALL("mincore to nowhere", SYS_mincore, 0x10000, 4096L, -4096L);
+    CALL("mremap of nothing, kept", SYS_mremap, 0x10000, 8192L, 5000L, 7, 0x20000);
+    CALL("mremap of nothing, kept, to another size", SYS_mremap, 0x10000, 8192L, 4096L, 7, 0x20000);
     CALL("msync that wraps around", SYS_msync, 0x10000, -1L, 0);
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, -4096) == MAP_FAILED ? -1 : 0, "offset before kind");
     label(mmap(NULL, -4096, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "length before kind");
