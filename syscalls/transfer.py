@@ -238,6 +238,9 @@ async def splice(
     nowhere = (0, None)
     if (pipes[0] and start != nowhere) or (pipes[1] and to != nowhere):
         return -errno.ESPIPE
+    for pointer in (start[0], to[0]):
+        if pointer:
+            t.mm.u64(pointer)  # EFAULT comes before what follows
     if not any(pipes) or target_file.flags & O_APPEND:
         return -errno.EINVAL
     if isinstance(source_file, PipeFile) and isinstance(target_file, PipeFile) and source_file.pipe is target_file.pipe:
@@ -304,6 +307,8 @@ async def sys_vmsplice(t: Task, fd: UInt, vec: Ptr, count: ULong, flags: UInt) -
         spans = t.mm.iovec(vec, count, READ if writing else WRITE)
         if not spans and type(spans) is not ShortSpans:
             return 0
+        if writing and spans:
+            spans = list(spans)  # no more than is there, be it less than was said
         try:
             return write_once(t, file, spans, None, 0) if writing else read_once(t, file, spans, None)
         except BlockingIOError:

@@ -83,9 +83,15 @@ static void vectors(int fd)
     char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(pages + PAGE, PAGE, PROT_NONE);
     struct iovec *last = (void *)(pages + PAGE - 2 * sizeof *last), two[2] = {{(void *)-4096, 8}, {pages, -1}};
+    struct iovec some = {pages + PAGE - 1, 8};
+    char byte[8];
     int ends[2];
     pipe(ends);
     NOTE("vectors");
+    CALL("vmsplice of memory that ends", SYS_vmsplice, ends[1], &some, 1, 0);
+    label(read(ends[0], byte, 8), "what came");
+    some.iov_base = NOWHERE;
+    CALL("vmsplice of none", SYS_vmsplice, ends[1], &some, 1, 0);
     last[0] = (struct iovec){pages, 1};
     last[1] = (struct iovec){pages, -1};
     CALL("a bad size, then no memory", SYS_writev, fd, last, 3);
@@ -160,6 +166,8 @@ static void places(int fd)
     long place = 0;
     CALL("copy_file_range of a pipe", SYS_copy_file_range, ends[0], &place, fd, NULL, 1L, 0);
     CALL("copy_file_range to a pipe", SYS_copy_file_range, fd, NULL, ends[1], &place, 1L, 0);
+    CALL("splice without a pipe", SYS_splice, fd, NULL, fd, NOWHERE, 1L, 0);
+    CALL("splice of a pipe with a place", SYS_splice, ends[0], NOWHERE, fd, NULL, 1L, 0);
     NOTE("sizes");
     CALL("ftruncate of a directory", SYS_ftruncate, open(".", O_DIRECTORY), 1L << 62);
     CALL("ftruncate of a pipe", SYS_ftruncate, ends[1], 1L << 62);
