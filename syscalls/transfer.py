@@ -300,13 +300,13 @@ async def sys_vmsplice(t: Task, fd: UInt, vec: Ptr, count: ULong, flags: UInt) -
     if flags & ~SPLICE_F_ALL:
         return -errno.EINVAL
     file = t.files.get_io(fd)
-    if not is_pipe(file):
-        return -errno.EBADF
     writing = file.flags + 1 & WRITE_BITS == WRITABLE
     while True:
         spans = t.mm.iovec(vec, count, READ if writing else WRITE)
         if not spans and type(spans) is not ShortSpans:
             return 0
+        if not is_pipe(file):
+            return -errno.EBADF
         if writing and spans:
             spans = list(spans)  # no more than is there, be it less than was said
         try:

@@ -90,6 +90,9 @@ static void vectors(int fd)
     NOTE("vectors");
     CALL("vmsplice of memory that ends", SYS_vmsplice, ends[1], &some, 1, 0);
     label(read(ends[0], byte, 8), "what came");
+    CALL("vmsplice to a file", SYS_vmsplice, fd, &some, 1, 0);
+    CALL("vmsplice to a file from nowhere", SYS_vmsplice, fd, NOWHERE, 1, 0);
+    CALL("vmsplice of nothing to a file", SYS_vmsplice, fd, &some, 0, 0);
     some.iov_base = NOWHERE;
     CALL("vmsplice of none", SYS_vmsplice, ends[1], &some, 1, 0);
     last[0] = (struct iovec){pages, 1};
