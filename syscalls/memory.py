@@ -53,6 +53,10 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
         raise OSError(errno.EINVAL, "empty mapping")
     if page_up(length) >= 1 << 63 or page_up(length) > t.mm.task_size:
         raise OSError(errno.ENOMEM, "larger than the address space")
+    if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):  # get_unmapped_area
+        if addr > t.mm.task_size - page_up(length):
+            raise OSError(errno.ENOMEM, "outside the address space")
+        _aligned(addr)
     if file is not None and offset + page_up(length) >= 1 << 63:
         raise OSError(errno.EOVERFLOW, "beyond the largest file offset")
     if kind == MAP_SHARED_VALIDATE and flags & ~_VALIDATED:

@@ -171,6 +171,12 @@ static void places(int fd)
     CALL("copy_file_range to a pipe", SYS_copy_file_range, fd, NULL, ends[1], &place, 1L, 0);
     CALL("splice without a pipe", SYS_splice, fd, NULL, fd, NOWHERE, 1L, 0);
     CALL("splice of a pipe with a place", SYS_splice, ends[0], NOWHERE, fd, NULL, 1L, 0);
+    NOTE("addresses of sockets");
+    CALL("connect: no file", SYS_connect, -1, NOWHERE, 8);
+    CALL("connect: no address", SYS_connect, fd, NOWHERE, 8);
+    CALL("connect: a bad size", SYS_connect, fd, &place, -1);
+    CALL("connect: no socket", SYS_connect, fd, &place, 8);
+    CALL("bind: no socket", SYS_bind, fd, NOWHERE, 8);
     NOTE("sizes");
     CALL("ftruncate of a directory", SYS_ftruncate, open(".", O_DIRECTORY), 1L << 62);
     CALL("ftruncate of a pipe", SYS_ftruncate, ends[1], 1L << 62);
@@ -181,6 +187,8 @@ static void places(int fd)
     CALL("mremap of nothing, kept, to another size", SYS_mremap, 0x10000, 8192L, 4096L, 7, 0x20000);
     CALL("msync that wraps around", SYS_msync, 0x10000, -1L, 0);
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, -4096) == MAP_FAILED ? -1 : 0, "offset before kind");
+    label((long)mmap((void *)0x10001, PAGE, PROT_READ, MAP_FIXED, fd, -4096), "place before offset");
+    label((long)mmap((void *)-0xffff, PAGE, PROT_READ, MAP_FIXED, fd, -4096), "address space before place");
     label(mmap(NULL, -4096, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "length before kind");
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "kind");
     CALL("mlock that wraps around", SYS_mlock, 0x10000, -1L);
