@@ -123,7 +123,8 @@ def _add_run(run: argparse.ArgumentParser) -> None:
                      "a line, or with --prefix a runtest file of LTP")  # fmt: skip
     run.add_argument("--prefix", type=Path, metavar="DIR", help="where LTP is installed")
     run.add_argument("--notes", type=Path, metavar="FILE", help="a file that says which cases are left out, and why")
-    run.add_argument("--against", choices=("native",), default="native", help="the reference (default: native)")
+    run.add_argument("--against", choices=("native", "vm"), default="native",
+                     help="the reference: this machine's Linux, or Linux in a VM (default: native)")  # fmt: skip
     run.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="cases at a time")
     run.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds for each run (default: 60)")
     run.add_argument("--env", action="append", default=[], type=_variable, metavar="NAME=VALUE",
@@ -181,8 +182,10 @@ def _blank(text: str) -> Rule:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if sys.platform != "linux":
+    if options.against == "native" and sys.platform != "linux":
         raise Failure("--against native needs Linux: it is what lxrun is compared with")
+    if options.against == "vm" and options.calls:
+        raise Failure("--calls needs strace on the reference, and so --against native")
     if options.calls and not shutil.which("strace", path=suite.PATH):
         raise Failure("--calls needs strace on the reference; install it with: apt-get install strace")
     for path in filter(None, (options.json, options.html, options.junit)):
@@ -193,12 +196,13 @@ def _run(options: argparse.Namespace) -> int:
     if not cases:
         raise Failure(f"{options.notes}: leaves no case")
     rules = (*(() if options.exact else RULES), *options.blank)
-    settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules, options.calls)
+    linux = _linux_in_vm() if options.against == "vm" else platform.release()
+    settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules, options.calls, options.against)
     state = State(options.json, cases, settings) if options.json else None
     started = time.monotonic()
     records = _examine(cases, settings, options.jobs, state)
     seconds = time.monotonic() - started
-    report = _report(records, left_out, (*rules, *(CALL_RULES if options.calls else ())), options, seconds)
+    report = _report(records, left_out, (*rules, *(CALL_RULES if options.calls else ())), options, linux, seconds)
     for path, form in ((options.json, dump), (options.html, page), (options.junit, junit)):
         if path is not None:
             _write(path, form(report))
@@ -226,11 +230,25 @@ def _examine(cases: tuple[suite.Case, ...], settings: Settings, jobs: int, state
     return [done[each.name] for each in cases]
 
 
+def _linux_in_vm() -> str:
+    """The release of the VM's Linux; where it cannot be started, no case has to find that out."""
+    import lxrun
+
+    try:
+        done = lxrun.run(
+            ["uname", "-r"], env={"PATH": suite.PATH}, backend="vm", stdin=lxrun.DEVNULL, capture_output=True
+        )
+    except lxrun.RunError as error:
+        raise Failure(f"--against vm: {error}") from None
+    return os.fsdecode(done.stdout or b"").strip()
+
+
 def _report(
     records: list[CaseRecord],
     left_out: dict[str, list[str]],
     rules: tuple[Rule, ...],
     options: argparse.Namespace,
+    linux: str,
     seconds: float,
 ) -> Report:
     from lxrun import __version__
@@ -239,7 +257,7 @@ def _report(
         schema=SCHEMA,
         suite=_name(options.suite),
         against=options.against,
-        versions={"lxrun": __version__, platform.system(): platform.release()},
+        versions={"lxrun": __version__, platform.system() if options.against == "native" else "Linux": linux},
         options={"timeout": f"{options.timeout:g}", "jobs": str(options.jobs), "calls": "yes" if options.calls else ""},
         rules=[
             {"name": rule.name, "pattern": rule.pattern, "replacement": rule.replacement, "why": rule.why}

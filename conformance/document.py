@@ -14,7 +14,7 @@ Generated from runs of [`lxconform`](conformance-runner.md) by `lxconform docume
 |---|---:|---:|---:|---:|
 {rows}
 
-Each case is run natively and on lxrun. Seen from outside are the exit status or signal, output, files left behind, and
+Each case is run on Linux and on lxrun. Seen from outside are the exit status or signal, output, files left behind, and
 the results of sub-tests where a program reports them.
 """
 
@@ -61,7 +61,7 @@ def _section(digest: Digest) -> list[str]:
             "The system calls were compared too; where only they differ, the verdict says so and the case still counts "
             "as the same from outside.\n"
         )
-    rows = [f"| {verdict} | {digest['summary'][verdict]} | {MEANING[verdict]} |" for verdict in VERDICTS]
+    rows = [f"| {verdict} | {digest['summary'].get(verdict, 0)} | {MEANING[verdict]} |" for verdict in VERDICTS]
     parts.append("\n".join(["| verdict | cases | meaning |", "|---|---:|---|", *rows]) + "\n")
     if digest["failing"]:
         parts.append(_causes("What passes on Linux and not on lxrun, by cause", digest["failing"]))

@@ -97,7 +97,7 @@ def examine(
 
     reference = look("reference")
     kind = reference.outcome.ending.kind
-    if kind == "refused":
+    if kind == "refused" or kind == "failed":
         return _record(case, judge, "not-run", [], reference)
     if kind == "time-out":
         return _record(case, judge, "time-out", [], reference)

@@ -19,7 +19,7 @@ from conformance import tree
 from conformance.judge import examine, lost
 from conformance.record import CaseRecord
 from conformance.rules import Rule
-from conformance.run import Runner, Side, unmount
+from conformance.run import Against, Runner, Side, unmount
 from conformance.suite import Case
 
 
@@ -31,6 +31,7 @@ class Settings:
     timeout: float
     rules: tuple[Rule, ...]
     traced: bool
+    against: Against = "native"
 
 
 class Worker:
@@ -119,7 +120,7 @@ def _work(connection: Connection, home: Path, settings: Settings) -> None:
     tree.adopt()
     try:
         lxrun.preload()
-        runner = Runner(home, settings.env, settings.timeout)
+        runner = Runner(home, settings.env, settings.timeout, settings.against)
         while True:
             case: Case = connection.recv()
             connection.send(examine(case, runner, settings.rules, settings.traced, connection.send))

@@ -2,7 +2,7 @@
 
 Natively and under lxrun alike, the run is a process that the worker forks: it becomes the leader of a session of its
 own and then the program, by exec, or lxrun, which the worker has loaded: starting Python for each run would cost more
-than most runs.
+than most runs.  A reference in a VM is lxrun's too: `--backend vm`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from conformance.results import GTEST_XML
 from conformance.suite import PATH, Case
 
 Side = Literal["reference", "lxrun"]
+Against = Literal["native", "vm"]
 Kind = Literal["exit", "signal", "time-out", "refused", "failed", "lost"]
 
 OUTPUT_LIMIT = 4 << 20
@@ -90,7 +91,8 @@ class Outcome:
 class Runner:
     """Runs cases one after the other, each in the same, emptied directory.  One to a process: see tree.py."""
 
-    def __init__(self, home: Path, env: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, home: Path, env: Mapping[str, str], timeout: float, against: Against) -> None:
+        self._against = against
         self.work = home / "work"
         self._trace = home / "trace"
         self.timeout = timeout
@@ -166,8 +168,8 @@ class Runner:
         match kind:
             case "refused" | "failed":
                 return Ending(kind, text=text)
-        if side == "lxrun":
-            return _emulated(said, os.waitstatus_to_exitcode(status))
+        if side == "lxrun" or self._against == "vm":
+            return _reported(said, os.waitstatus_to_exitcode(status))
         if os.WIFSIGNALED(status):
             return Ending("signal", os.WTERMSIG(status))
         return Ending("exit", os.WEXITSTATUS(status))
@@ -189,6 +191,8 @@ class Runner:
             os.umask(0o022)
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
             resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+            if side == "reference" and self._against == "vm":
+                lxrun.become(case.argv, report=say, env=self.env, cwd=self.work, backend="vm")
             if side == "lxrun":
                 trace = self._trace if traced else None
                 lxrun.become(case.argv, report=say, env=self.env, cwd=self.work, backend="emulate", strace=trace)
@@ -206,7 +210,7 @@ def _say(fd: int, text: str) -> None:
     os.write(fd, text.encode(errors="surrogateescape")[: 1 << 12])
 
 
-def _emulated(report: str, status: int) -> Ending:
+def _reported(report: str, status: int) -> Ending:
     """What lxrun has reported of the guest."""
     try:
         code = lxrun.returncode(report, status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from stat import S_IFDIR, S_IFREG
+from stat import S_IFDIR, S_IFMT, S_IFREG
 from typing import TYPE_CHECKING
 
 from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
@@ -11,6 +11,7 @@ from syscalls.io import check_size
 from syscalls.paths import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, check_flags, path_of, resolve
 from syscalls.structs import TIMEVAL_PAIR, UTIMBUF
 from vfs import fscred
+from vfs.file import O_ACCMODE, O_RDONLY
 from vfs.notify import IN_ACCESS, IN_ATTRIB, IN_MODIFY
 
 if TYPE_CHECKING:
@@ -212,7 +213,10 @@ def sys_ftruncate(t: Task, fd: UInt, size: Long) -> Result:
 
 def ftruncate(t: Task, file: File, size: int) -> int:
     """do_ftruncate."""
-    check_size(t, size, file.stat().st_size)
+    info = file.stat()
+    if S_IFMT(info.st_mode) != S_IFREG or file.flags & O_ACCMODE == O_RDONLY:
+        return -errno.EINVAL
+    check_size(t, size, info.st_size)
     file.truncate(size)
     if file.mount is not None and file.mount.watches is not None:
         file.mount.watches.on_file(file, IN_MODIFY)

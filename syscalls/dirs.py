@@ -363,6 +363,16 @@ def _rmdir(t: Task, parent: Path, name: bytes) -> int:
     return 0
 
 
+def _not_a_directory(to: Path, name: bytes, flags: int) -> int:
+    """The error of a rename whose slashes are wrong: Linux has looked the new name up before it sees them."""
+    there = _exists(to, name)  # ENAMETOOLONG
+    if there and flags & RENAME_NOREPLACE:
+        return errno.EEXIST
+    if not there and flags & RENAME_EXCHANGE:
+        return errno.ENOENT
+    return errno.ENOTDIR
+
+
 def sys_rename(t: Task, old: Ptr, new: Ptr) -> Result:
     """rename(2)."""
     return sys_renameat2(t, AT_FDCWD, old, AT_FDCWD, new, 0)
@@ -388,7 +398,7 @@ def sys_renameat2(t: Task, old_dir: Int, old: Ptr, new_dir: Int, new: Ptr, flags
     parent.want_write()
     source = parent.node.lookup(name)
     if source.kind() != S_IFDIR and (slashes or (new_slashes and not flags & RENAME_EXCHANGE)):
-        return -errno.ENOTDIR
+        return -_not_a_directory(to, new_name, flags)
     points = t.kernel.mounts.points
     if join(parent.text, name) in points or join(to.text, new_name) in points:
         return -errno.EBUSY

@@ -340,8 +340,12 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
     """preadv2(2); `offset` None: at the file position."""
     if file.flags & NOT_READABLE:
         return -errno.EBADF
+    if type(file).read is File.read:
+        return -errno.EINVAL
     spans = t.mm.iovec(vec, count, WRITE)
-    if flags and (spans or type(spans) is ShortSpans):
+    if not spans and type(spans) is not ShortSpans:
+        return 0
+    if flags:
         check_rwf(file, flags)
     try:
         return read_once(t, file, spans, offset)
@@ -359,6 +363,8 @@ def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, 
     """pwritev2(2); `offset` None: at the file position."""
     if file.flags + 1 & WRITE_BITS != WRITABLE:
         return -errno.EBADF
+    if type(file).write is File.write:
+        return -errno.EINVAL
     spans = t.mm.iovec(vec, count, READ)
     if not spans and type(spans) is not ShortSpans:
         return 0  # not even an empty message
@@ -388,6 +394,8 @@ def check_rwf(file: File, flags: int) -> None:
     """Raises OSError(EOPNOTSUPP, EINVAL) for per-call flags that this file does not take."""
     if flags & ~RWF_SUPPORTED or (flags & RWF_NOWAIT and file.completes):
         raise OSError(errno.EOPNOTSUPP, "flag not supported")
+    if flags & ~RWF_HIPRI and file.node.kind() == stat_bits.S_IFDIR:
+        raise OSError(errno.EOPNOTSUPP, "no flags for directories")
     if flags & RWF_APPEND and flags & RWF_NOAPPEND:
         raise OSError(errno.EINVAL, "contradictory flags")
 
@@ -538,7 +546,7 @@ def sys_readahead(t: Task, fd: UInt, offset: Long, count: ULong) -> Result:
     file = t.files.get_io(fd)
     if file.flags & NOT_READABLE:
         return -errno.EBADF
-    if stat_bits.S_IFMT(file.stat().st_mode) not in (stat_bits.S_IFREG, stat_bits.S_IFBLK):
+    if stat_bits.S_IFMT(file.stat().st_mode) not in (stat_bits.S_IFREG, stat_bits.S_IFBLK) or count > OFFSET_MAX:
         return -errno.EINVAL
     return 0
 
@@ -562,6 +570,6 @@ def within_limit(t: Task, file: File, spans: Spans, offset: int | None) -> Spans
     elif offset is None:
         offset = file.seek(0, SEEK_CUR)
     limit = t.rlimits[RLIMIT_FSIZE][0]
-    if offset >= limit and spans:
+    if offset >= limit and (spans or type(spans) is ShortSpans):
         raise OSError(errno.EFBIG, "RLIMIT_FSIZE")
     return clip(spans, limit - offset) if limit - offset < sum(map(len, spans)) else spans

@@ -53,6 +53,10 @@ def sys_mmap(t: Task, addr: Ptr, length: ULong, prot: ULong, flags: ULong, fd: I
         raise OSError(errno.EINVAL, "empty mapping")
     if page_up(length) >= 1 << 63 or page_up(length) > t.mm.task_size:
         raise OSError(errno.ENOMEM, "larger than the address space")
+    if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):  # get_unmapped_area
+        if addr > t.mm.task_size - page_up(length):
+            raise OSError(errno.ENOMEM, "outside the address space")
+        _aligned(addr)
     if file is not None and offset + page_up(length) >= 1 << 63:
         raise OSError(errno.EOVERFLOW, "beyond the largest file offset")
     if kind == MAP_SHARED_VALIDATE and flags & ~_VALIDATED:
@@ -166,10 +170,10 @@ def sys_mremap(t: Task, old: Ptr, old_size: ULong, new_size: ULong, flags: ULong
         raise OSError(errno.EINVAL, "unknown flag")
     if flags & MREMAP_FIXED and not flags & MREMAP_MAYMOVE:
         raise OSError(errno.EINVAL, "MREMAP_FIXED needs MREMAP_MAYMOVE")
-    if flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old_size != new_size):
-        raise OSError(errno.EINVAL, "MREMAP_DONTUNMAP needs MREMAP_MAYMOVE and equal sizes")
     _aligned(old)
     old_size, new_size = page_up(old_size), page_up(new_size)
+    if flags & MREMAP_DONTUNMAP and (not flags & MREMAP_MAYMOVE or old_size != new_size):
+        raise OSError(errno.EINVAL, "MREMAP_DONTUNMAP needs MREMAP_MAYMOVE and equal sizes")
     if new_size == 0 or new_size > t.mm.task_size:
         raise OSError(errno.EINVAL, "not a size")
     mm = t.mm
@@ -339,7 +343,7 @@ def sys_msync(t: Task, addr: Ptr, length: ULong, flags: Int) -> Result:
     if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or (flags & MS_ASYNC and flags & MS_SYNC):
         raise OSError(errno.EINVAL, "contradictory flags")
     _aligned(addr)
-    end = addr + page_up(length)
+    end = addr + (page_up(length) & (1 << 64) - 1)  # a length that wraps around is none
     if end == addr:
         return 0
     position = addr
@@ -364,6 +368,8 @@ def sys_mincore(t: Task, addr: Ptr, length: ULong, vec: Ptr) -> Result:
     mm = t.mm
     if addr > mm.task_size or length > mm.task_size - addr:
         raise OSError(errno.ENOMEM, "outside the address space")
+    if vec + (page_up(length) >> PAGE_SHIFT) > mm.task_size:
+        raise OSError(errno.EFAULT, "bad buffer")
     first, count = addr >> PAGE_SHIFT, page_up(length) >> PAGE_SHIFT
     for done in range(0, count, PAGE_SIZE):
         out = bytearray()

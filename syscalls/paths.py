@@ -36,6 +36,8 @@ def start_of(t: Task, dirfd: int, path: bytes) -> Path:
     """As `at`, for a path that is known: an absolute one does not look at `dirfd`."""
     if dirfd == AT_FDCWD or path[:1] == b"/":
         return t.fs.cwd
+    if not path:
+        raise OSError(errno.ENOENT, "empty path")
     return path_of(t, t.files.get(dirfd))
 
 

@@ -231,9 +231,10 @@ def sys_listen(t: Task, fd: Int, backlog: Int) -> Result:
 
 
 def sys_connect(t: Task, fd: Int, address: Ptr, size: Int) -> Result:
-    """connect(2)."""
-    file = socket_file(t, fd)
-    return connect(t, file, read_address(t, address, size))
+    """connect(2), which looks at the address before it knows that there is a socket."""
+    t.files.get_io(fd)
+    name = read_address(t, address, size)
+    return connect(t, socket_file(t, fd), name)
 
 
 def connect(t: Task, file: File, name: bytes) -> Result:

@@ -54,7 +54,7 @@ def writer(t: Task, fd: int) -> File:
 class Place:
     """One side of a transfer: a file, and where in it.  The position is the caller's, in guest memory, or
     the file's own; either is moved on when the call ends.  Or it is `given`, and nobody is told.  Streams
-    have none."""
+    have none.  Unless it `refuses`, whether the file can have this place is the caller's to see."""
 
     __slots__ = ("file", "given", "offset", "pointer")
 
@@ -64,7 +64,7 @@ class Place:
         self.given = given
         self.offset = -1
         if pointer or given is not None:
-            if not file.seekable:
+            if refuses and not file.seekable:
                 raise OSError(errno.ESPIPE, "not seekable")
             value: int = t.mm.u64(pointer) if given is None else given
             if value > OFFSET_MAX:
@@ -170,6 +170,8 @@ async def sys_sendfile(t: Task, out_fd: UInt, in_fd: UInt, offset: Ptr, count: U
     """sendfile(2)."""
     source_file = reader(t, in_fd)
     source = Place(t, source_file, offset)
+    if count > OFFSET_MAX:
+        return -errno.EINVAL
     target_file = writer(t, out_fd)
     kind = stat_bits.S_IFMT(source_file.stat().st_mode)
     if kind not in (stat_bits.S_IFREG, stat_bits.S_IFBLK, stat_bits.S_IFCHR):
@@ -236,6 +238,9 @@ async def splice(
     nowhere = (0, None)
     if (pipes[0] and start != nowhere) or (pipes[1] and to != nowhere):
         return -errno.ESPIPE
+    for pointer in (start[0], to[0]):
+        if pointer:
+            t.mm.u64(pointer)  # EFAULT comes before what follows
     if not any(pipes) or target_file.flags & O_APPEND:
         return -errno.EINVAL
     if isinstance(source_file, PipeFile) and isinstance(target_file, PipeFile) and source_file.pipe is target_file.pipe:
@@ -249,6 +254,8 @@ async def splice(
         target = Place(t, target_file, to[0], given=to[1])
     except OSError as error:
         return -errno.EINVAL if error.errno == errno.ESPIPE else -(error.errno or errno.EIO)
+    if size > OFFSET_MAX and not all(pipes):
+        return -errno.EINVAL
     return await transfer(t, source, target, min(size, MAX_RW), chunk, True, wait)
 
 
@@ -293,13 +300,15 @@ async def sys_vmsplice(t: Task, fd: UInt, vec: Ptr, count: ULong, flags: UInt) -
     if flags & ~SPLICE_F_ALL:
         return -errno.EINVAL
     file = t.files.get_io(fd)
-    if not is_pipe(file):
-        return -errno.EBADF
     writing = file.flags + 1 & WRITE_BITS == WRITABLE
     while True:
         spans = t.mm.iovec(vec, count, READ if writing else WRITE)
         if not spans and type(spans) is not ShortSpans:
             return 0
+        if not is_pipe(file):
+            return -errno.EBADF
+        if writing and spans:
+            spans = list(spans)  # no more than is there, be it less than was said
         try:
             return write_once(t, file, spans, None, 0) if writing else read_once(t, file, spans, None)
         except BlockingIOError:

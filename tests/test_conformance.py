@@ -415,6 +415,35 @@ def test_compare(tmp_path: Path) -> None:
         assert says in lxconform("compare", before, after, status=125).stderr
 
 
+def test_against_a_vm(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    """The reference is Linux in a VM: its output, endings and files, and what differs from lxrun's."""
+    commands = {
+        "all that counts": "echo out; echo err >&2; mkdir -m 710 d; echo text >d/f; ln -s f d/l; exit 3",
+        "a signal": "kill -SEGV $$",
+        "another release": "uname -r; echo end",
+        "another file": f"{ON_LXRUN} echo $here >f",
+    }
+    path = suite_of(tmp_path, {**commands, "no program": ""})[0]
+    path.write_text("\n".join([*path.read_text().splitlines()[:-1], "/nowhere/program"]) + "\n")
+    command = ["run", path, "--against", "vm", "--jobs", 1, "--json", tmp_path / "report.json"]
+    lxconform(*command, env=vm_cache, status=1)
+    report: Report = json.loads((tmp_path / "report.json").read_text())
+    cases = dict(zip([*commands, "no program"], report["cases"], strict=True))
+    verdicts = [case["verdict"] for case in cases.values()]
+    assert verdicts == ["same", "same", "differs", "differs", "not-run"]
+    assert cases["all that counts"]["reference"]["ending"] == "exit 3"
+    assert cases["a signal"]["reference"]["ending"] == "signal 11 (SIGSEGV)"
+    release = report["versions"]["Linux"]
+    assert report["against"] == "vm" and release != "6.12.0-lxrun"
+    assert lines_of(cases["another release"])["stdout"] == [f"-{release}", "+6.12.0-lxrun", " end"]
+    assert lines_of(cases["another file"])["files"] == [" f:", "-native", "+lxrun"]
+
+    python = Path(sys.executable).parent
+    refused = lxconform(*command, env={**vm_cache, "PATH": str(python)}, status=125).stderr
+    assert refused.startswith("lxconform: --against vm: ") and refused.count("\n") == 1
+    assert "--calls needs strace" in lxconform(*command, "--calls", env=vm_cache, status=125).stderr
+
+
 # ------------------------------------------------------------------------------- kinds of suites
 
 

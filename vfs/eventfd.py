@@ -54,6 +54,8 @@ class EventFd(File):
 
     def write(self, spans: Spans) -> int:
         data = b"".join(span[:9] for span in spans[:9])
+        if type(spans) is ShortSpans and spans.size != 8:
+            raise OSError(errno.EINVAL, "not a counter")
         if len(data) != 8:
             raise too_small(spans)
         value = int.from_bytes(data, "little")

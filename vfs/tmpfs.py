@@ -171,11 +171,13 @@ class TmpNode(Node):
 
     def attributes(self, name: bytes) -> dict[bytes, bytes]:
         """The attributes, if this inode may have one called `name`."""
-        space = name.partition(b".")[0]
-        if space not in (b"user", b"trusted", b"security"):
+        space, dot, rest = name.partition(b".")
+        if not dot or space not in (b"user", b"trusted", b"security"):
             raise OSError(errno.EOPNOTSUPP, "no such namespace")
         if space == b"user" and self.kind() not in (S_IFREG, S_IFDIR):
             raise OSError(errno.EPERM, "only files and directories have user attributes")
+        if not rest:
+            raise OSError(errno.EINVAL, "nothing but the namespace")
         if self.xattrs is None:
             self.xattrs = {}
         return self.xattrs

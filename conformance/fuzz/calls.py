@@ -242,7 +242,7 @@ def _calls() -> list[Call]:  # one line a call where possible: a table
         c("flock", "locks", (_any, _flags({"LOCK_EX": 2, "LOCK_SH": 1, "LOCK_UN": 8, "0": 0}, {"LOCK_NB": 4}, 64))),
         c("ioctl", "ioctl", (_any, _named(FIONREAD=0x541B, FIONBIO=0x5421, FIOCLEX=0x5451, FIONCLEX=0x5450), _struct("i", _number(0, 1), show="raw"))),
         # Waiting
-        c("poll", "poll", (_array(_struct("ihh", _any, _events, 0), show="raw"), _number(1, 2, 0, 3, -1), _number(0, 0, 0, -1))),
+        c("poll", "poll", (_array(_struct("ihh", _any, _events, 0), show="raw"), _number(1, 2, 3, -1), _number(0, 0, 0, -1))),
         c("ppoll", "poll", (_array(_struct("ihh", _any, _events, 0), show="raw"), _number(1, 2, 0), _struct("qq", _number(0, 0, 0, -1), _number(0, 0, 10**9)), st.one_of(st.just(Int(0)), _set), _number(8, 8, 4))),
         c("epoll_create1", "epoll", (_flags({"0": 0, "EPOLL_CLOEXEC": os.O_CLOEXEC}, {}, 1),), ("epoll",)),
         c("epoll_ctl", "epoll", (_fd("epoll"), _named(EPOLL_CTL_ADD=1, EPOLL_CTL_DEL=2, EPOLL_CTL_MOD=3), _any, _struct("IQ", _number(1, 4, 5, 0x2001, 1 << 31 | 1, 1 << 30 | 5, 1 << 28 | 1), _number(7, 8, 9)))),
@@ -255,7 +255,7 @@ def _calls() -> list[Call]:  # one line a call where possible: a table
         c("lstat", "stat", (_seen, _room(144, show="stat"))),
         c("fstat", "stat", (_file, _room(144, show="stat"))),
         c("newfstatat", "stat", (_at, _seen, _room(144, show="stat"), _flags(AT, {}, 1))),
-        c("statx", "stat", (_at, _path, _flags(AT, {"AT_EMPTY_PATH": 0x1000}, 1), _number(0x7FF, 0xFFF, 1, 0), _room(256, show="statx"))),
+        c("statx", "stat", (_at, _path, _flags(AT, {"AT_EMPTY_PATH": 0x1000}, 1), _number(0x7FF, 0xFFF, 0xC1), _room(256, show="statx"))),
         c("access", "stat", (_seen, _number(0, 1, 2, 4, 6, 7, 8, -1))),
         c("faccessat2", "stat", (_at, _seen, _number(0, 1, 2, 4, 7, 8), _flags({**AT, "AT_EACCESS": 0x200}, {}, 1))),
         c("readlink", "stat", (_seen, _room(1, 8, 100), _number(1, 8, 100, 0, -1))),

@@ -1,6 +1,8 @@
 // Which of several things wrong with a call is the one it fails with, and arguments at the edges of what is allowed.
 #include "show.h"
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 
 #define CALL(text, ...) label(syscall(__VA_ARGS__), "%s", text)
@@ -24,6 +26,33 @@ static void null_paths(int fd)
     CALL("execveat", SYS_execveat, fd, NULL, NULL, NULL, flag);
 }
 
+static void empty_paths(void)
+{
+    NOTE("an empty path and a bad descriptor");
+    CALL("mkdirat", SYS_mkdirat, -1, "", 0700);
+    CALL("mknodat", SYS_mknodat, -1, "", S_IFREG, 0);
+    CALL("unlinkat", SYS_unlinkat, -1, "", 0);
+    CALL("symlinkat", SYS_symlinkat, "a", -1, "");
+    CALL("openat", SYS_openat, -1, "", O_RDONLY);
+    CALL("renameat", SYS_renameat, -1, "", -1, "");
+    CALL("fchmodat", SYS_fchmodat, -1, "", 0600);
+    CALL("readlinkat", SYS_readlinkat, -1, "", NOWHERE, 10);
+    CALL("utimensat", SYS_utimensat, -1, "", NULL, 0);
+}
+
+static void renames(void)
+{
+    char name[300];
+    memset(name, 'n', 299);
+    name[299] = 0;
+    NOTE("a file named with a slash");
+    CALL("to a long name", SYS_rename, "file/", name);
+    CALL("to no file", SYS_rename, "file/", "other");
+    CALL("to no file/", SYS_rename, "file", "other/");
+    CALL("to a file that must not be there", SYS_renameat2, AT_FDCWD, "file/", AT_FDCWD, "file", 1);
+    CALL("exchanged with no file", SYS_renameat2, AT_FDCWD, "file/", AT_FDCWD, "other", 2);
+}
+
 static void attributes(void)
 {
     char value[8] = "value", name[300];
@@ -44,6 +73,9 @@ static void attributes(void)
     CALL("remove: name", SYS_removexattr, "none", NULL);
     CALL("fremove: name", SYS_fremovexattr, -1, name);
     CALL("fremove", SYS_fremovexattr, -1, "user.a");
+    int memory = memfd_create("m", 0);
+    CALL("nothing but the namespace", SYS_fgetxattr, memory, "user.", value, 8);
+    CALL("no namespace", SYS_fgetxattr, memory, "user", value, 8);
 }
 
 static void vectors(int fd)
@@ -51,9 +83,18 @@ static void vectors(int fd)
     char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(pages + PAGE, PAGE, PROT_NONE);
     struct iovec *last = (void *)(pages + PAGE - 2 * sizeof *last), two[2] = {{(void *)-4096, 8}, {pages, -1}};
+    struct iovec some = {pages + PAGE - 1, 8};
+    char byte[8];
     int ends[2];
     pipe(ends);
     NOTE("vectors");
+    CALL("vmsplice of memory that ends", SYS_vmsplice, ends[1], &some, 1, 0);
+    label(read(ends[0], byte, 8), "what came");
+    CALL("vmsplice to a file", SYS_vmsplice, fd, &some, 1, 0);
+    CALL("vmsplice to a file from nowhere", SYS_vmsplice, fd, NOWHERE, 1, 0);
+    CALL("vmsplice of nothing to a file", SYS_vmsplice, fd, &some, 0, 0);
+    some.iov_base = NOWHERE;
+    CALL("vmsplice of none", SYS_vmsplice, ends[1], &some, 1, 0);
     last[0] = (struct iovec){pages, 1};
     last[1] = (struct iovec){pages, -1};
     CALL("a bad size, then no memory", SYS_writev, fd, last, 3);
@@ -67,6 +108,16 @@ static void vectors(int fd)
     CALL("flags and no memory", SYS_preadv2, fd, NOWHERE, 1, 0, 0, 1 << 20);
     CALL("flags and nothing", SYS_preadv2, fd, last, 0, 0, 0, 1 << 20);
     CALL("flags", SYS_preadv2, fd, last, 1, 0, 0, 1 << 20);
+    CALL("flags of a directory", SYS_preadv2, open(".", O_DIRECTORY), last, 1, 0, 0, 2);
+    int epoll = epoll_create1(0), event = eventfd(0, EFD_NONBLOCK), notify = inotify_init1(IN_NONBLOCK);
+    CALL("no such operation: readv", SYS_readv, epoll, NOWHERE, 1);
+    CALL("no such operation: nothing", SYS_readv, epoll, NOWHERE, 0);
+    CALL("no such operation: writev", SYS_writev, epoll, NOWHERE, 1);
+    CALL("no such operation: writev", SYS_writev, notify, last, 1);
+    CALL("nothing, where there is nothing", SYS_readv, notify, last, 0);
+    CALL("nothing, where there is nothing", SYS_readv, event, last, 0);
+    CALL("an event of another size", SYS_write, event, pages + PAGE - 1, 16);
+    CALL("an event that is not there", SYS_write, event, pages + PAGE - 1, 8);
 }
 
 static void direct(const char *name, int fd)
@@ -107,13 +158,50 @@ static void places(int fd)
             to = offset[i];
             label(syscall(SYS_copy_file_range, fd, &from, fd, &to, size[j], 0), "to %ld: %ld", offset[i], size[j]);
         }
+    NOTE("other transfers");
+    int ends[2];
+    pipe(ends);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    CALL("sendfile of too much", SYS_sendfile, fd, fd, NULL, -1L);
+    CALL("splice of too much", SYS_splice, fd, NULL, ends[1], NULL, -1L, 0);
+    CALL("readahead of too much", SYS_readahead, fd, 0L, -1L);
+    CALL("sendfile of too much to nowhere", SYS_sendfile, -1, fd, NULL, -1L);
+    long place = 0;
+    CALL("copy_file_range of a pipe", SYS_copy_file_range, ends[0], &place, fd, NULL, 1L, 0);
+    CALL("copy_file_range to a pipe", SYS_copy_file_range, fd, NULL, ends[1], &place, 1L, 0);
+    CALL("splice without a pipe", SYS_splice, fd, NULL, fd, NOWHERE, 1L, 0);
+    CALL("splice of a pipe with a place", SYS_splice, ends[0], NOWHERE, fd, NULL, 1L, 0);
+    NOTE("addresses of sockets");
+    CALL("connect: no file", SYS_connect, -1, NOWHERE, 8);
+    CALL("connect: no address", SYS_connect, fd, NOWHERE, 8);
+    CALL("connect: a bad size", SYS_connect, fd, &place, -1);
+    CALL("connect: no socket", SYS_connect, fd, &place, 8);
+    CALL("bind: no socket", SYS_bind, fd, NOWHERE, 8);
+    NOTE("sizes");
+    CALL("ftruncate of a directory", SYS_ftruncate, open(".", O_DIRECTORY), 1L << 62);
+    CALL("ftruncate of a pipe", SYS_ftruncate, ends[1], 1L << 62);
+    CALL("ftruncate of what is not open for writing", SYS_ftruncate, open("file", O_RDONLY), 1L << 62);
     NOTE("mappings");
+    CALL("mincore to nowhere", SYS_mincore, 0x10000, 4096L, -4096L);
+    CALL("mremap of nothing, kept", SYS_mremap, 0x10000, 8192L, 5000L, 7, 0x20000);
+    CALL("mremap of nothing, kept, to another size", SYS_mremap, 0x10000, 8192L, 4096L, 7, 0x20000);
+    CALL("msync that wraps around", SYS_msync, 0x10000, -1L, 0);
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, -4096) == MAP_FAILED ? -1 : 0, "offset before kind");
+    label((long)mmap((void *)0x10001, PAGE, PROT_READ, MAP_FIXED, fd, -4096), "place before offset");
+    label((long)mmap((void *)-0xffff, PAGE, PROT_READ, MAP_FIXED, fd, -4096), "address space before place");
     label(mmap(NULL, -4096, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "length before kind");
     label(mmap(NULL, PAGE, PROT_READ, 0, fd, 0) == MAP_FAILED ? -1 : 0, "kind");
     CALL("mlock that wraps around", SYS_mlock, 0x10000, -1L);
     CALL("mlock of too much", SYS_mlock, 0x10000, -0x10000L);
     CALL("munlock that wraps around", SYS_munlock, 0x10000, -1L);
+}
+
+static void limits(int fd)
+{
+    struct rlimit limit = {4096, 4096};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    CALL("beyond the limit from nowhere", SYS_pwrite64, fd, NOWHERE, 1, 4096L);
 }
 
 int main(void)
@@ -122,8 +210,11 @@ int main(void)
     write(fd, "some text", 9);
     null_paths(AT_FDCWD);
     null_paths(fd);
+    empty_paths();
+    renames();
     attributes();
     vectors(fd);
     directs();
     places(fd);
+    limits(fd);
 }
