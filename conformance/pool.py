@@ -31,6 +31,7 @@ class Settings:
     timeout: float
     rules: tuple[Rule, ...]
     traced: bool
+    named: bool = False
 
 
 class Worker:
@@ -122,7 +123,7 @@ def _work(connection: Connection, home: Path, settings: Settings) -> None:
         runner = Runner(home, settings.env, settings.timeout)
         while True:
             case: Case = connection.recv()
-            connection.send(examine(case, runner, settings.rules, settings.traced, connection.send))
+            connection.send(examine(case, runner, settings.rules, settings.traced, settings.named, connection.send))
     except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent needs no more
     finally:
