@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     page_of.add_argument(
         "--digest", type=Path, metavar="FILE", help="write what the page is made from, for another time"
     )
+    page_of.add_argument("--check", type=Path, metavar="FILE", help="print nothing; status 1 if FILE is not this page")
     page_of.set_defaults(command=_document)
     return parser
 
@@ -133,6 +134,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
                      help="text that does not count, besides pids, times and the like; may be repeated")  # fmt: skip
     run.add_argument("--exact", action="store_true", help="compare as it is: only --blank is made equal")
     run.add_argument("--calls", action="store_true", help="compare the system calls too (needs strace)")
+    run.add_argument("--call-names", action="store_true", help="only note which calls lxrun serves in each case")
     run.add_argument("--json", type=Path, metavar="FILE", help="the report for programs; an interrupted run is resumed")
     run.add_argument("--html", type=Path, metavar="FILE", help="the report for people")
     run.add_argument("--junit", type=Path, metavar="FILE", help="the report for CI")
@@ -197,7 +199,9 @@ def _run(options: argparse.Namespace) -> int:
         raise Failure(f"{options.notes}: leaves no case")
     rules = (*(() if options.exact else RULES), *options.blank)
     linux = _linux_in_vm() if options.against == "vm" else platform.release()
-    settings = Settings({**plan.env, **dict(options.env)}, options.timeout, rules, options.calls, options.against)
+    settings = Settings(
+        {**plan.env, **dict(options.env)}, options.timeout, rules, options.calls, options.against, options.call_names
+    )
     state = State(options.json, cases, settings) if options.json else None
     started = time.monotonic()
     records = _examine(cases, settings, options.jobs, state)
@@ -287,7 +291,13 @@ def _document(options: argparse.Namespace) -> int:
             digests.append(digest.digest(report, notes.read(options.notes, report["suite"])))
     if options.digest:
         _write(options.digest, digest.dump(digests))
-    sys.stdout.write(document(digests))
+    text_of_page = document(digests)
+    if options.check:
+        if options.check.read_text(encoding="utf-8") == text_of_page:
+            return 0
+        print(f"{options.check} is not what `lxconform document {options.reports[0]}` prints", file=sys.stderr)
+        return 1
+    sys.stdout.write(text_of_page)
     return 0
 
 

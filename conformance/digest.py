@@ -15,10 +15,12 @@ from conformance.record import CaseRecord, Report, ReportError
 DIGEST = 1
 HOW = 160
 """Characters of what differs in a case."""
+TABLE = 40
+"""If more cases than this are not the same in a way that does not speak against lxrun, only their names are kept."""
 
 
 class Odd(TypedDict):
-    """A case that is not the same; `cause` is empty if the notes know none."""
+    """A case that is not the same; `cause` is empty if the notes know none, `how` if they do."""
 
     name: str
     verdict: str
@@ -27,8 +29,9 @@ class Odd(TypedDict):
 
 
 class Digest(TypedDict):
-    """Of one suite.  `failing` pass on the reference and not on lxrun; `other` are not the same in another way;
-    `left_out` are names by the reason; `evidence` is by the name of the call: cases the same outside, and others."""
+    """Of one suite.  `outside` are the same seen from outside; `compared` says that the system calls were compared
+    too.  `failing` pass on the reference and not on lxrun; `other` are not the same in another way; `left_out` are
+    names by the reason; `evidence` is by the name of the call: cases the same outside, and others."""
 
     digest: int
     suite: str
@@ -37,6 +40,7 @@ class Digest(TypedDict):
     versions: dict[str, str]
     summary: dict[str, int]
     outside: int
+    compared: bool
     failing: list[Odd]
     other: list[Odd]
     left_out: dict[str, list[str]]
@@ -47,6 +51,7 @@ def digest(report: Report, notes: Notes) -> Digest:
     """What is kept of a report."""
     cases = report["cases"]
     odd = [case for case in cases if not same_outside(case)]
+    other = [case for case in odd if not fails(case)]
     return Digest(
         digest=DIGEST,
         suite=report["suite"],
@@ -55,8 +60,9 @@ def digest(report: Report, notes: Notes) -> Digest:
         versions=report["versions"],
         summary=report["summary"],
         outside=len(cases) - len(odd),
-        failing=[_odd(case, notes) for case in cases if fails(case)],
-        other=[_odd(case, notes) for case in odd if not fails(case)],
+        compared=bool(report["options"].get("calls")),
+        failing=[_odd(case, notes.cause(case) or "") for case in cases if fails(case)],
+        other=[_odd(case, "", shown=len(other) <= TABLE) for case in other],
         left_out=report["left_out"],
         evidence={name: (count.same, count.other) for name, count in evidence(report).items()},
     )
@@ -67,8 +73,9 @@ def fails(case: CaseRecord) -> bool:
     return case["reference"]["passed"] and not (case["lxrun"] and case["lxrun"]["passed"])
 
 
-def _odd(case: CaseRecord, notes: Notes) -> Odd:
-    return Odd(name=case["name"], verdict=case["verdict"], cause=notes.cause(case) or "", how=_how(case))
+def _odd(case: CaseRecord, cause: str, shown: bool = True) -> Odd:
+    how = _how(case) if shown and not cause else ""
+    return Odd(name=case["name"], verdict=case["verdict"], cause=cause, how=how)
 
 
 def _how(case: CaseRecord) -> str:

@@ -56,7 +56,7 @@ def _section(digest: Digest) -> list[str]:
     if digest["about"]:
         head.append(digest["about"])
     parts = ["\n".join(head) + "\n"]
-    if digest["evidence"]:
+    if digest["compared"]:
         parts.append(
             "The system calls were compared too; where only they differ, the verdict says so and the case still counts "
             "as the same from outside.\n"
@@ -87,7 +87,11 @@ def _causes(title: str, odd: list[Odd]) -> str:
         for cause, names in sorted(by_cause.items(), key=lambda item: -len(item[1])):
             lines.append(f"| {_cell(cause)} | {len(names)} | {_names(names)} |")
         lines.append("")
-    if unknown := [case for case in odd if not case["cause"]]:
+    unknown = [case for case in odd if not case["cause"]]
+    if unknown and not any(case["how"] for case in unknown):
+        lines += [f"{len(unknown)} cases, most of which are skipped or fail on one side or both: "
+                  f"{_names([case['name'] for case in unknown])}.", ""]  # fmt: skip
+    elif unknown:
         lines += ["| case | verdict | how |", "|---|---|---|"]
         lines += [f"| `{_cell(case['name'])}` | {case['verdict']} | {_cell(case['how'])} |" for case in unknown]
         lines.append("")

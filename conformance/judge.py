@@ -81,16 +81,20 @@ class Judge:
 
 
 def examine(
-    case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool, begins: Callable[[Side], None]
+    case: Case, runner: Runner, rules: tuple[Rule, ...], traced: bool, named: bool, begins: Callable[[Side], None]
 ) -> CaseRecord:
     """Run `case` on both sides, and the reference once more where something differs.  If `traced`, each side is run
-    again for its system calls, so that being watched cannot change what else is compared.  `begins` is told of
-    each side before it runs: the case might end this process."""
+    again for its system calls, so that being watched cannot change what else is compared.  If only `named`, lxrun
+    records the calls of its one run, which are then known and not compared.  `begins` is told of each side before it
+    runs: the case might end this process."""
     judge = Judge(rules, str(runner.work))
 
     def look(side: Side) -> Seen:
         begins(side)
-        seen = judge.see(runner.run(case, side))
+        watching = named and not traced and side == "lxrun"
+        seen = judge.see(runner.run(case, side, traced=watching))
+        if watching:
+            seen.calls = calls.read(seen.outcome.trace, judge.work)
         if traced and _ended(seen.outcome) and _ended(watched := runner.run(case, side, traced=True)):
             seen.calls = calls.read(watched.trace, judge.work)
         return seen

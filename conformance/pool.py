@@ -32,6 +32,7 @@ class Settings:
     rules: tuple[Rule, ...]
     traced: bool
     against: Against = "native"
+    named: bool = False
 
 
 class Worker:
@@ -123,7 +124,7 @@ def _work(connection: Connection, home: Path, settings: Settings) -> None:
         runner = Runner(home, settings.env, settings.timeout, settings.against)
         while True:
             case: Case = connection.recv()
-            connection.send(examine(case, runner, settings.rules, settings.traced, connection.send))
+            connection.send(examine(case, runner, settings.rules, settings.traced, settings.named, connection.send))
     except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent needs no more
     finally:

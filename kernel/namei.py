@@ -140,7 +140,7 @@ def _open_or_create(t: Task, data: Nameidata, start: Path, path: bytes, flags: i
         if flags & O_NOFOLLOW:
             raise OSError(errno.ELOOP, "symbolic link")
         data.count_link()
-        magic = there.node.follow(t)
+        magic = data.magic(there)
         if magic is not None:
             return open_found(t, magic, flags)
         start = parent

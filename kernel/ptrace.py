@@ -172,8 +172,9 @@ def traceme(task: Task) -> None:
     link(task, Tracee(task.parent))
 
 
-def attach(tracer: Task, task: Task, options: int, *, seize: bool) -> None:
-    """PTRACE_ATTACH, which stops the task with a SIGSTOP, or PTRACE_SEIZE, which does not.  Raises OSError(EPERM)."""
+def attach(tracer: Task, task: Task, options: int, *, seize: bool) -> bool:
+    """PTRACE_ATTACH, which stops the task with a SIGSTOP, or PTRACE_SEIZE, which does not: whether it was stopped
+    already, and has to be waited for (`trapping`).  Raises OSError(EPERM)."""
     if tracer.tgid == task.tgid:
         raise OSError(errno.EPERM, "a thread of one's own")
     check_access(tracer, task, REALCREDS)
@@ -182,9 +183,20 @@ def attach(tracer: Task, task: Task, options: int, *, seize: bool) -> None:
     link(task, Tracee(tracer, options, seized=seize))
     if not seize:
         signal.send(task, siginfo.from_kernel(signal.SIGSTOP), to_thread=True)
-    if task.stopped:
-        task.stopped = False
-        ask(task, TRAP_STOP, task.signals.shared.stop_signal)
+    if not task.stopped:
+        return False
+    task.stopped = False
+    ask(task, TRAP_STOP, task.signals.shared.stop_signal)
+    return True
+
+
+async def trapping(tracer: Task, task: Task) -> int:
+    """JOBCTL_TRAPPING: a task that was stopped when it was attached to never seems to be going on."""
+    tracee = task.ptrace
+    assert tracee is not None
+    while not (tracee.stopped or task.zombie) and task.ptrace is tracee:
+        await tracer.wait_killable(tracer.signals.shared.child_changed)
+    return 0
 
 
 def exit_tracer(tracer: Task) -> None:

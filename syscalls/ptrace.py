@@ -22,7 +22,7 @@ from kernel.regset import (
     user_regs,
     xstate,
 )  # fmt: skip
-from syscalls.abi import Long, Ptr, ULong
+from syscalls.abi import Long, Ptr, Result, ULong
 
 if TYPE_CHECKING:
     from kernel.task import Task
@@ -45,7 +45,7 @@ _INFO_ENTRY, _INFO_EXIT, _INFO_SECCOMP = Struct("<QQQQQQQ"), Struct("<qB"), Stru
 _RSEQ = Struct("<QIIIxxxx")
 
 
-def sys_ptrace(t: Task, request: Long, pid: Long, addr: Ptr, data: ULong) -> int:
+def sys_ptrace(t: Task, request: Long, pid: Long, addr: Ptr, data: ULong) -> Result:
     """ptrace(2)."""
     if request == TRACEME:
         ptrace.traceme(t)
@@ -56,8 +56,8 @@ def sys_ptrace(t: Task, request: Long, pid: Long, addr: Ptr, data: ULong) -> int
     if request in (ATTACH, SEIZE):
         if request == SEIZE and (addr or data & ~PTRACE_O_MASK):
             raise OSError(errno.EIO, "an address, or unknown options")
-        ptrace.attach(t, task, data if request == SEIZE else 0, seize=request == SEIZE)
-        return 0
+        stopped = ptrace.attach(t, task, data if request == SEIZE else 0, seize=request == SEIZE)
+        return ptrace.trapping(t, task) if stopped else 0
     tracee = task.ptrace
     if tracee is None or tracee.tracer is not t:
         raise OSError(errno.ESRCH, "not the caller's tracee")

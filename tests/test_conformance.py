@@ -326,6 +326,10 @@ def test_calls(tmp_path: Path) -> None:
     page = lxconform("document", tmp_path / "report.json", status=0).stdout
     assert "| suite | 2 | 2 | 1 | 1 (100.0 %) |" in page and "| `wait4` | 2 |  |" in page
     assert "What is not the same" not in page
+    cases = ran(tmp_path, commands, "--call-names", status=0)
+    assert cases["same"]["verdict"] == cases["reads something else"]["verdict"] == "same"
+    assert cases["same"]["lxrun"] and "wait4" in cases["same"]["lxrun"]["calls"]
+    assert not cases["same"]["reference"]["calls"]
 
 
 NOTES = r"""
@@ -366,6 +370,9 @@ def test_document(tmp_path: Path) -> None:
     assert page.count("ending: -exit 0 +exit 1") == 1 and page.count("stdout: -xnative +xlxrun") == 1
     assert re.search(r"\| would stop the machine \| `[^|]*exit 3'`, `[^|]*exit 4'` \|", page)
     assert lxconform("document", digest, status=0).stdout == page
+    (tmp_path / "page").write_text(page)
+    assert lxconform("document", digest, "--check", tmp_path / "page", status=0).stdout == ""
+    assert "is not what" in lxconform("document", digest, "--check", digest, status=1).stderr
     twice = lxconform("document", digest, report, status=0).stdout
     assert "| suite | 4 | 1 | 4 | 2 (50.0 %) |" in twice and "| A suite |" in twice
     digest.write_text('[{"digest": 0}]')

@@ -106,11 +106,8 @@ class Nameidata:
                 there = self.step(current, name)
                 if (parts or follow or must_dir) and there.node.kind() == S_IFLNK:
                     self.count_link()
-                    magic = there.node.follow(self.task)
+                    magic = self.magic(there)
                     if magic is not None:
-                        if self.resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT):
-                            refused = errno.ELOOP if self.resolve & RESOLVE_NO_MAGICLINKS else errno.EXDEV
-                            raise OSError(refused, "magic link")
                         current = magic
                         continue
                     link = self.link_text(there)
@@ -168,6 +165,14 @@ class Nameidata:
             raise OSError(errno.ELOOP, "too many symbolic links")
         if self.resolve & RESOLVE_NO_SYMLINKS:
             raise OSError(errno.ELOOP, "symbolic link")
+
+    def magic(self, link: Path) -> Path | None:
+        """Where a link of /proc leads that is more than its text (nd_jump_link); None for any other link."""
+        place = link.node.follow(self.task)
+        if place is not None and self.resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT):
+            refused = errno.ELOOP if self.resolve & RESOLVE_NO_MAGICLINKS else errno.EXDEV
+            raise OSError(refused, "magic link")
+        return place
 
     def link_text(self, link: Path) -> bytes:
         text = link.node.readlink()

@@ -452,6 +452,8 @@ SPECS: dict[str, Spec] = {
     "readlinkat": Spec(dirfd, path, link_target, size),
     "statfs": Spec(path, s.statfs),
     "fstatfs": Spec(fd, s.statfs),
+    "ustat": Spec(device, address),
+    "sysfs": Spec(hexadecimal, hexadecimal, hexadecimal),
     # Directories and names
     "getdents": Spec(fd, s.getdents, unsigned),
     "getdents64": Spec(fd, s.getdents64, unsigned),

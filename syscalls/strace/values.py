@@ -101,7 +101,7 @@ def device_text(value: int) -> str:
     """A dev_t."""
     major = (value >> 8 & 0xFFF) | (value >> 32 & ~0xFFF)
     minor = (value & 0xFF) | (value >> 12 & 0xFFFFFF00)
-    return f"makedev({major:#x}, {minor:#x})"
+    return f"makedev({hex_text(major)}, {hex_text(minor)})"
 
 
 def octal_text(value: int) -> str:

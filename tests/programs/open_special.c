@@ -132,6 +132,8 @@ static void how(void)
     SHOW(openat2_(dir, "../../in", O_RDONLY, 0, RESOLVE_IN_ROOT));
     SHOW(openat2_(dir, "abs", O_RDONLY, 0, RESOLVE_IN_ROOT));
     SHOW(openat2_(dir, "/proc/self/exe", O_RDONLY, 0, RESOLVE_NO_MAGICLINKS));
+    SHOW(openat2_(dir, "/proc/self/exe", O_RDONLY | O_CREAT, 0600, RESOLVE_NO_MAGICLINKS));
+    SHOW(openat2_(dir, "/proc/self/exe", O_RDONLY | O_CREAT, 0600, RESOLVE_NO_SYMLINKS));
     SHOW(openat2_(AT_FDCWD, "/proc/self", O_RDONLY, 0, RESOLVE_NO_XDEV));
     SHOW(openat2_(dir, "in", O_RDONLY, 0, RESOLVE_BENEATH | RESOLVE_IN_ROOT));
     struct {

@@ -297,11 +297,29 @@ static void sigchld(int flags)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* What was stopped already can be asked at once, without a wait(2) in between. */
+static void stopped_before(int request)
+{
+    int status;
+    printf("stopped before %s\n", request == PTRACE_SEIZE ? "PTRACE_SEIZE" : "PTRACE_ATTACH");
+    sleeper();
+    kill(pid, SIGSTOP);
+    waitpid(pid, &status, WUNTRACED);
+    errno = 0;
+    printf("  attached %ld\n", ptrace(request, pid, 0, 0));
+    ptrace(PTRACE_PEEKUSER, pid, 0, 0);
+    printf("  asked %s\n", errno ? errno_name(errno) : "0");
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+}
+
 int main(int argc, char **argv)
 {
     setbuf(stdout, NULL);
     if (argc > 1)
         return 7;
+    stopped_before(PTRACE_ATTACH);
+    stopped_before(PTRACE_SEIZE);
     beside();
     orphaned(0, "the tracer ends");
     orphaned(PTRACE_O_EXITKILL, "the tracer ends, and it too");
