@@ -157,7 +157,7 @@ def check_read(file: File, spans: Spans, offset: int | None) -> None:
         at = file.seek(0, SEEK_CUR) if offset is None else offset
         if file.pread([memoryview(bytearray(1))], at):
             raise bad_address()
-    elif not isinstance(file, PipeFile):
+    elif not spans and not isinstance(file, PipeFile):
         raise bad_address()
 
 
@@ -263,6 +263,8 @@ def sys_pwrite64(t: Task, fd: UInt, buf: Ptr, count: ULong, offset: Long) -> Res
     if count > MAX_RW:
         count = clamp(t, buf, count)
     spans = t.mm.buffer(buf, count, READ)
+    if offset + count > OFFSET_MAX:
+        return -errno.EINVAL
     try:
         if t.rlimits[RLIMIT_FSIZE][0] != RLIM_INFINITY:
             spans = within_limit(t, file, spans, offset)

@@ -143,6 +143,8 @@ def sys_mprotect(t: Task, addr: Ptr, length: ULong, prot: ULong) -> Result:
     _aligned(addr)
     if length == 0:
         return 0
+    if page_up(length) >= 1 << 64:
+        raise OSError(errno.ENOMEM, "a length that wraps around")
     if prot & ~(READ | WRITE | EXEC | PROT_SEM | grows):
         raise OSError(errno.EINVAL, "unknown protection")
     prot &= READ | WRITE | EXEC

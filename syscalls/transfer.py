@@ -222,7 +222,7 @@ async def sys_splice(
         return 0
     if flags & ~SPLICE_F_ALL:
         return -errno.EINVAL
-    source, target = reader(t, in_fd), writer(t, out_fd)
+    source, target = t.files.get_io(in_fd), t.files.get_io(out_fd)
     return await splice(t, source, target, (in_offset, None), (out_offset, None), size, flags)
 
 
@@ -241,6 +241,8 @@ async def splice(
     for pointer in (start[0], to[0]):
         if pointer:
             t.mm.u64(pointer)  # EFAULT comes before what follows
+    if source_file.flags & NOT_READABLE or target_file.flags + 1 & WRITE_BITS != WRITABLE:
+        return -errno.EBADF
     if not any(pipes) or target_file.flags & O_APPEND:
         return -errno.EINVAL
     if isinstance(source_file, PipeFile) and isinstance(target_file, PipeFile) and source_file.pipe is target_file.pipe:

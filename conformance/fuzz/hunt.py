@@ -12,6 +12,7 @@ from hypothesis.errors import Flaky
 from conformance.fuzz.calls import CALLS, MAKERS, Call, steps
 from conformance.fuzz.model import Program, Step, settle
 from conformance.fuzz.server import FuzzError, Seen, Sides
+from conformance.run import Entry
 
 ROUND = 200
 """Programs made from one seed."""
@@ -57,9 +58,17 @@ def signature(reference: Seen, lxrun: Seen) -> Signature:
         if one != other:
             call = next((line for line in reversed(left[: number + 1]) if line[:1].isdigit()), "").split(":")[0]
             return call.split(" = ")[0].partition(" ")[2], _kind(one), _kind(other)
-    if reference.files != lxrun.files:
-        return ("files left behind",)
-    return ()
+    names = {*reference.files, *lxrun.files}
+    return tuple(sorted({_odd(reference.files.get(name), lxrun.files.get(name)) for name in names} - {""}))
+
+
+def _odd(one: Entry | None, other: Entry | None) -> str:
+    """In what respect a file that was left behind differs."""
+    if one is None or other is None:
+        return "" if one is other else "a file that is not there"
+    if (one.kind, one.mode) != (other.kind, other.mode):
+        return "the mode of a file"
+    return "" if one == other else "the contents of a file"
 
 
 def _kind(line: str) -> str:

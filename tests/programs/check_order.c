@@ -171,6 +171,15 @@ static void places(int fd)
     CALL("copy_file_range to a pipe", SYS_copy_file_range, fd, NULL, ends[1], &place, 1L, 0);
     CALL("splice without a pipe", SYS_splice, fd, NULL, fd, NOWHERE, 1L, 0);
     CALL("splice of a pipe with a place", SYS_splice, ends[0], NOWHERE, fd, NULL, 1L, 0);
+    CALL("splice of an end for writing with a place", SYS_splice, ends[1], &place, fd, NULL, 1L, 0);
+    CALL("splice of an end for writing", SYS_splice, ends[1], NULL, fd, NULL, 1L, 0);
+    CALL("splice to an end for reading", SYS_splice, fd, NULL, ends[0], NULL, 1L, 0);
+    int pair[2];
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    shutdown(pair[0], SHUT_RD);
+    char *last = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(last + PAGE, PAGE);
+    CALL("read at the end of a stream", SYS_read, pair[0], last + PAGE - 1, 8);
     NOTE("addresses of sockets");
     CALL("connect: no file", SYS_connect, -1, NOWHERE, 8);
     CALL("connect: no address", SYS_connect, fd, NOWHERE, 8);
@@ -183,6 +192,7 @@ static void places(int fd)
     CALL("ftruncate of what is not open for writing", SYS_ftruncate, open("file", O_RDONLY), 1L << 62);
     NOTE("mappings");
     CALL("mincore to nowhere", SYS_mincore, 0x10000, 4096L, -4096L);
+    CALL("mprotect that wraps around, for nothing known", SYS_mprotect, 0x10000, -1L, 1 << 20);
     CALL("mremap of nothing, kept", SYS_mremap, 0x10000, 8192L, 5000L, 7, 0x20000);
     CALL("mremap of nothing, kept, to another size", SYS_mremap, 0x10000, 8192L, 4096L, 7, 0x20000);
     CALL("msync that wraps around", SYS_msync, 0x10000, -1L, 0);
@@ -198,6 +208,7 @@ static void places(int fd)
 
 static void limits(int fd)
 {
+    CALL("beyond the largest offset", SYS_pwrite64, fd, "", 1L, LONG_MAX);
     struct rlimit limit = {4096, 4096};
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &limit);
