@@ -214,9 +214,11 @@ def sys_ftruncate(t: Task, fd: UInt, size: Long) -> Result:
 def ftruncate(t: Task, file: File, size: int) -> int:
     """do_ftruncate."""
     info = file.stat()
-    if S_IFMT(info.st_mode) != S_IFREG or file.flags & O_ACCMODE == O_RDONLY:
+    kind = S_IFMT(info.st_mode)
+    if kind not in (S_IFREG, 0) or file.flags & O_ACCMODE == O_RDONLY:
         return -errno.EINVAL
-    check_size(t, size, info.st_size)
+    if kind:  # an anonymous inode does not say what it is, and refuses in its own way
+        check_size(t, size, info.st_size)
     file.truncate(size)
     if file.mount is not None and file.mount.watches is not None:
         file.mount.watches.on_file(file, IN_MODIFY)
