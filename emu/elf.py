@@ -172,7 +172,7 @@ def _parse(source: Source, fields: tuple[int, ...], table: bytes, interpreter: b
             stack_flags = header.p_flags
         elif kind == "PT_INTERP" and interp is None and not interpreter:
             interp = _interp(source, header.p_offset, header.p_filesz)
-        elif kind == "PT_GNU_PROPERTY" and header.p_offset < 1 << 63:
+        elif kind == "PT_GNU_PROPERTY" and header.p_offset < (1 << 63) - NOTE_SIZE:  # to Linux it may lie anywhere
             isa = note_property(source(header.p_offset, min(header.p_filesz, NOTE_SIZE)), isa_needed)
     return Image(fields[1], fields[2], fields[4], fields[5], fields[10], tuple(segments), interp, stack_flags, isa)
 
