@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from conformance.evidence import evidence, same_outside
 from conformance.notes import Notes
-from conformance.record import CaseRecord, Report, ReportError
+from conformance.record import CaseRecord, Report, ReportError, load
 
 DIGEST = 1
 HOW = 160
@@ -106,12 +106,7 @@ def _value(value: object) -> str:
 
 def read(path: Path) -> list[Digest] | None:
     """The digests in a file; None if it holds something else, as a report."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ReportError(f"{path}: {error.strerror}") from None
-    except ValueError:
-        raise ReportError(f"{path}: not a JSON document") from None
+    found = load(path)
     if not isinstance(found, list):
         return None
     for each in found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 SCHEMA = 1
 
@@ -104,15 +104,20 @@ def dump(report: Report) -> str:
     return json.dumps(report, indent=1) + "\n"
 
 
-def read(path: Path) -> Report:
-    """The report in a file."""
+def load(path: Path) -> Any:
+    """The JSON document in a file.  Raises ReportError."""
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ReportError(f"{path}: {error.strerror}") from None
     except ValueError:
         raise ReportError(f"{path}: not a JSON document") from None
+
+
+def read(path: Path) -> Report:
+    """The report in a file."""
+    report = load(path)
     if not isinstance(report, dict) or report.get("schema") != SCHEMA or not Report.__required_keys__ <= {*report}:
         raise ReportError(f"{path}: not a report of lxconform, or one of another version")
     report["summary"] = {**dict.fromkeys(VERDICTS, 0), **report["summary"]}  # it may be older than a verdict
-    return report  # type: ignore[return-value]  # its schema says so
+    return cast(Report, report)  # its schema says so
