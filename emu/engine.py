@@ -46,6 +46,22 @@ class Exit(IntEnum):
     TRAP = 4  # a processor exception; `vector` is the architecture's number for it
 
 
+class Alarm(Protocol):
+    """Makes `Cpu.run` return PREEMPTED soon after a time, without a thread of the interpreter's."""
+
+    armed: bool
+
+    def set(self, deadline: int | None) -> bool:
+        """Do so at `deadline`, nanoseconds of CLOCK_MONOTONIC, and now and then until set again; it may come early.
+        None: never.  False: this host has nothing to do it with, so it takes a `Cpu.kick`."""
+
+    def passed(self) -> None:
+        """`run` returned, or the deadline has passed: what was set is used up."""
+
+    def disarm(self) -> None:
+        """Never, from now on."""
+
+
 class Supervisor(Protocol):
     """What an engine needs from the kernel.  Both are called in the middle of `Cpu.run`."""
 
@@ -72,6 +88,7 @@ class Cpu(Protocol):
     slices: int
     flushes: int
     kicked: bool  # a kick has not been served yet
+    alarm: Alarm  # kicks at a time that is set
     counter: Callable[[], int] | None  # what the guest's cycle counter reads, if that tells the time
 
     def run(self) -> Exit:

@@ -3,7 +3,7 @@
 The library is called directly, with preallocated buffers, because the binding's wrapper class costs
 more per call than the call itself and 40 ms to import.  Functions that return
 at once go through PyDLL, which keeps the interpreter lock; only `uc_emu_start` gives it up, so that
-the watcher thread can run while guest code does.
+the watcher thread can run while guest code does.  The end of a time slice comes without it (emu/alarm.py).
 
 How the machine is put together, and why, is in docs/architecture.md: the CPU exists before the arena is
 mapped, enters user mode through SYSRET once, and asks for every page through the TLB fill hook.
@@ -23,6 +23,7 @@ from time import monotonic_ns
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from emu.alarm import Alarm
 from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
 from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
@@ -36,7 +37,7 @@ _PROT_ALL = 7
 _TLB_VIRTUAL = 1
 _ERR_OK = 0
 # To look up a member of an enum takes as long as a call.
-_STOPPED, _PAGE_FAULT, _TRAP = Exit.STOPPED, Exit.PAGE_FAULT, Exit.TRAP
+_STOPPED, _PREEMPTED, _PAGE_FAULT, _TRAP = Exit.STOPPED, Exit.PREEMPTED, Exit.PAGE_FAULT, Exit.TRAP
 
 
 def _control(kind: int, arguments: int) -> int:
@@ -141,6 +142,9 @@ class UnicornCpu:
         handle = c_void_p()
         self._check(fast.uc_open(*arch.UNICORN_MACHINE, byref(handle)), "uc_open")
         self._handle = handle
+        stop = ctypes.cast(self._emu_stop, c_void_p).value
+        assert stop is not None and handle.value is not None
+        self.alarm = Alarm(stop, handle.value)
         self._check(self._ctl(handle, _CTL_CPU_MODEL, c_int(arch.UNICORN_MODEL)), "CPU model")
         # Setting a control allocates the code buffer; it must lie near the library, so before the arena.
         self._check(self._ctl(handle, _CTL_TLB_TYPE, c_int(_TLB_VIRTUAL)), "TLB type")
@@ -463,7 +467,7 @@ class UnicornCpu:
         while True:
             if self.kicked:
                 self.kicked = False
-                return Exit.PREEMPTED
+                return _PREEMPTED
             self._exit = None
             self._reg_read(handle, self._pc_id, word_ref)
             status = start(handle, word.value, 0, 0, 0)
@@ -501,6 +505,8 @@ class UnicornCpu:
                 return Exit.PAGE_FAULT
             if status != _ERR_OK:
                 raise RuntimeError(f"libunicorn stopped with error {status} at {word.value:#x}")
+            if self.alarm.armed:
+                return _PREEMPTED
 
     def kick(self) -> None:
         # Lost if the library is just about to start: whoever kicks does it again until served.

@@ -25,7 +25,7 @@ from kernel.futex import FutexTable
 from kernel.runqueue import TICK_NS, RunQueue
 from kernel.sched import disarm
 from kernel.task import Interrupted, broken_off
-from kernel.timers import Timer, Timers
+from kernel.timers import NEVER, Timer, Timers
 from kernel.uts import Uts
 from kernel.vdso import Vdso
 
@@ -119,7 +119,8 @@ class Kernel:
         self.entropy = Entropy()
         self.timers = Timers()
         self.timers.armed = self._deadline_changed
-        self.watch_late = False  # the watcher has not been told yet
+        self.watched = NEVER  # when guest code is to be interrupted
+        self.watch_late = False  # it has changed, and nobody has been told yet
         self.futexes = FutexTable()
         self.uring_kept = 0  # requests, completions and buffers that all rings of io_uring(7) keep
         self.kcmp_cookie = int.from_bytes(self.entropy.bytes(8), "little")
@@ -482,15 +483,16 @@ class Kernel:
             self.reschedule()
 
     def _deadline_changed(self, deadline: int | None) -> None:
-        """Another timer is the next.  The watcher is needed only while guest code runs: it is told at once
-        if it does, otherwise when it is to run again, for the timer may be gone by then."""
+        """Another timer is the next.  Guest code has to be interrupted for it: that is seen to at once if it runs,
+        otherwise when it is to run again, for the timer may be gone by then."""
         if self.run_queue.guest_began:
             self.watch(deadline)
         else:
             self.watch_late = True
 
     def watch(self, deadline: int | None) -> None:
-        """Have guest code interrupted at `deadline`."""
+        """Have guest code interrupted at `deadline`: by the engine's alarm, or else by the watcher's thread."""
         self.watch_late = False
-        if self.host_signals is not None:
+        self.watched = NEVER if deadline is None else deadline
+        if not self.cpu.alarm.set(deadline) and self.host_signals is not None:
             self.host_signals.watcher.set_deadline(deadline)

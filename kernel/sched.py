@@ -149,10 +149,14 @@ def _run(kernel: Kernel, task: Task) -> None:
             kernel.start_tick()
         if kernel.watch_late:
             kernel.watch(kernel.timers.next())
-        queue.guest_began = now()
-        reason = cpu.run()
-        queue.user_ns += now() - queue.guest_began
-        queue.guest_began = 0
+        began = now()
+        if began < kernel.watched:
+            queue.guest_began = began
+            reason = cpu.run()
+            queue.user_ns += now() - queue.guest_began
+            queue.guest_began = 0
+        else:
+            reason = _PREEMPTED  # before it could begin
         if task.ptrace is not None:
             task.call_number = kernel.call[0] if reason is _STOPPED else -1
         if reason is _STOPPED:
@@ -160,6 +164,8 @@ def _run(kernel: Kernel, task: Task) -> None:
                 task.call_number, task.call_first = kernel.call[0], kernel.call[1]
         elif reason is _PREEMPTED:
             queue.update_curr(task)  # so that who wakes now is placed beside it
+            cpu.alarm.passed()
+            kernel.watch_late = True
             events(kernel)
             kernel.need_resched = True
         elif reason is _PAGE_FAULT:
@@ -296,6 +302,9 @@ def events(kernel: Kernel) -> None:
 
 def _idle(kernel: Kernel) -> None:
     """Nobody can run: sleep on the host until something happens."""
+    if kernel.cpu.alarm.armed:
+        kernel.cpu.alarm.disarm()
+        kernel.watch_late = True
     timer = kernel.timers.next()
     timeout = None
     if timer is not None:

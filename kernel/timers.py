@@ -1,13 +1,15 @@
 """Timers: Linux's hrtimers.
 
-One heap of deadlines on CLOCK_MONOTONIC.  The scheduler sleeps no longer than `Timers.next`, the
-watcher kicks the CPU at it, and the kernel loop calls `Timers.expire`.
+One heap of deadlines on CLOCK_MONOTONIC.  The scheduler sleeps no longer than `Timers.next`, guest
+code is interrupted at it, and the kernel loop calls `Timers.expire`.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+
+NEVER = 1 << 64  # later than any deadline
 
 
 class Timer:

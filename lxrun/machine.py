@@ -368,6 +368,7 @@ class Machine:
     def halt(self, *, keep_terminal: bool, store: bool) -> None:
         """Store what mappings of files and the trace still hold, unless it is all to be done again, and put the
         terminal back: but not after a guest that left by itself, for what stty(1) sets is meant to stay."""
+        self.kernel.cpu.alarm.disarm()
         terminal = sys.modules.get("vfs.hosttty")
         if terminal is not None and not keep_terminal:
             terminal.restore()
