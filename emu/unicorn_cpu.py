@@ -28,6 +28,8 @@ from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
 from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
 from emu.host import PORTABLE, keeps_time_by
+from emu.unicorn_registers import Asked
+from emu.unicorn_registers import find as find_registers
 from emu.unicorn_tlb import KeptTlbs, find
 
 # unicorn/unicorn.h
@@ -62,11 +64,12 @@ _COUNTER = 0x800  # a word in it
 _STATE_BYTES = 8192
 _GEOMETRY, _GEOMETRY_OFFSET = Struct("=IIQ"), 568
 _SWITCH_OFFSET = 618
+_ZERO = c_uint64(0)  # wide enough for any argument
 _NO_EXCEPTION = b"\xff\xff\xff\xff"
 
 
 _FILL = ctypes.CFUNCTYPE(c_bool, c_void_p, c_uint64, c_int, c_size_t, c_void_p)
-_SYSCALL = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+_SYSCALL = ctypes.CFUNCTYPE(None)  # it is handed two pointers, which would only have to be made objects
 _INTR = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_void_p)
 _INVALID = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p)
 _IN = ctypes.CFUNCTYPE(c_uint32, c_void_p, c_uint32, c_int, c_void_p)
@@ -128,7 +131,6 @@ class UnicornCpu:
         slow = ctypes.CDLL(path)
         self._lib = fast = ctypes.PyDLL(path)
         self._emu_start = slow.uc_emu_start
-        self._emu_start.argtypes = (c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
         self._ctl = fast.uc_ctl
         self._reg_read_batch = fast.uc_reg_read_batch
         self._reg_write_batch = fast.uc_reg_write_batch
@@ -136,6 +138,8 @@ class UnicornCpu:
         self._reg_write = fast.uc_reg_write
         self._reg_read = fast.uc_reg_read
         self._emu_stop = fast.uc_emu_stop
+        self._context_save = fast.uc_context_save
+        self._context_restore = fast.uc_context_restore
         self._arch = arch
         self._ids: dict[str, int] = arch.UNICORN
 
@@ -150,18 +154,9 @@ class UnicornCpu:
         self._check(self._ctl(handle, _CTL_TLB_TYPE, c_int(_TLB_VIRTUAL)), "TLB type")
 
         self.call = bytearray(64)
-        slots = (ctypes.c_char * 64).from_buffer(self.call)
-        base = ctypes.addressof(slots)
-        names = arch.CALL_REGISTERS
-        self._call_count = len(names)
-        self._call_ids = (c_int * len(names))(*(self._ids[name] for name in names))
-        self._call_slots = (c_void_p * len(names))(*(base + 8 * i for i in range(len(names))))
-        self._result = c_uint64()
-        self._result_ref = byref(self._result)
-        self._word = c_uint64()
-        self._word_ref = byref(self._word)
-        self._pc_id = self._ids[arch.PC]
-        self._result_id = self._ids[arch.RESULT]
+        self._pack_call = Struct(f"<{len(arch.CALL_REGISTERS)}Q").pack_into
+        found = None if PORTABLE else find_registers(fast, handle, arch, self.write)
+        self._registers = found or Asked(fast, handle, self._ids, arch)
 
         self.fault_address = 0
         self.fault_access = 0
@@ -186,7 +181,7 @@ class UnicornCpu:
         self._unusual = False  # one of `_error`, `_grow` and `_port_registers` is set
         self._kept: KeptTlbs | None = None
         self._supervisor: Supervisor | None = None
-        self._keep: list[object] = [slots]  # what C holds pointers to
+        self._keep: list[object] = []  # what C holds pointers to
 
     def attach(self, arena: Arena, supervisor: Supervisor) -> None:
         """Map physical memory, install the hooks and enter user mode."""
@@ -396,12 +391,13 @@ class UnicornCpu:
             self.fault_access = access
         return entry
 
-    def _make_syscall(self, supervisor: Supervisor) -> Callable[[int, int], None]:
+    def _make_syscall(self, supervisor: Supervisor) -> Callable[[], None]:
         """The hook of system calls, a closure as `_make_fill` is; `serve_with` changes what it calls."""
-        handle, ids, slots, count = self._handle, self._call_ids, self._call_slots, self._call_count
-        read, write, stop = self._reg_read_batch, self._reg_write, self._emu_stop
+        handle, stop = self._handle, self._emu_stop
         serve = supervisor.syscall
-        result_id, result, result_ref = self._result_id, self._result, self._result_ref
+        call, pack, pick = self.call, self._pack_call, self._registers.pick
+        words: Any = self._registers.words
+        result = self._registers.result
 
         def serve_with(entry: Callable[[], int | None]) -> None:
             nonlocal serve
@@ -409,13 +405,12 @@ class UnicornCpu:
 
         self._serve_with = serve_with
 
-        def syscall(_handle: int, _user: int) -> None:
+        def syscall() -> None:
             try:
-                read(handle, ids, slots, count)
+                pack(call, 0, *pick(words))
                 value = serve()
                 if value is not None:
-                    result.value = value
-                    write(handle, result_id, result_ref)
+                    words[result] = value
                 else:
                     self._exit = _STOPPED
                     stop(handle)
@@ -462,15 +457,17 @@ class UnicornCpu:
     # Running
 
     def run(self) -> Exit:
-        start, handle, word, word_ref = self._emu_start, self._handle, self._word, self._word_ref
+        start, handle = self._emu_start, self._handle
+        look, pc = self._registers.look, self._registers.pc
         self.slices += 1
         while True:
             if self.kicked:
                 self.kicked = False
                 return _PREEMPTED
             self._exit = None
-            self._reg_read(handle, self._pc_id, word_ref)
-            status = start(handle, word.value, 0, 0, 0)
+            if look is not None:
+                look()
+            status = start(handle, pc, _ZERO, _ZERO, _ZERO)
             reason = self._exit
             if self._unusual:
                 self._unusual = False
@@ -496,15 +493,16 @@ class UnicornCpu:
                 if reason is _TRAP:
                     self._clear_exception()
                 return reason
-            self._reg_read(handle, self._pc_id, word_ref)
-            if word.value == 0 and not self.kicked:
+            if look is not None:
+                look()
+            if pc.value == 0 and not self.kicked:
                 # `until` is 0: the library stops there before it fetches.
                 if self._pages.get(0, 0) & EXEC:
                     raise RuntimeError("code mapped at address 0 cannot be run by this engine")
                 self.fault_address, self.fault_access = 0, EXEC
                 return Exit.PAGE_FAULT
             if status != _ERR_OK:
-                raise RuntimeError(f"libunicorn stopped with error {status} at {word.value:#x}")
+                raise RuntimeError(f"libunicorn stopped with error {status} at {pc.value:#x}")
             if self.alarm.armed:
                 return _PREEMPTED
 
@@ -521,7 +519,7 @@ class UnicornCpu:
         self._serve_with(entry)
 
     def read_call(self) -> None:
-        self._reg_read_batch(self._handle, self._call_ids, self._call_slots, self._call_count)
+        self._pack_call(self.call, 0, *self._registers.pick(self._registers.words))
 
     def stop(self) -> None:
         self._exit = Exit.STOPPED
@@ -587,10 +585,10 @@ class UnicornCpu:
         return _Context(self._lib, self._handle)
 
     def save(self, context: Any) -> None:
-        self._lib.uc_context_save(self._handle, context.address)
+        self._context_save(self._handle, context.address)
 
     def load(self, context: Any) -> None:
-        self._lib.uc_context_restore(self._handle, context.address)
+        self._context_restore(self._handle, context.address)
 
     def _prepare(self, registers: RegisterSet | tuple[str, ...]) -> _Batch:
         """The C arrays for these registers, made once: the kernel reads the same few sets over and over."""
@@ -640,8 +638,8 @@ class UnicornCpu:
         self.write_set(tuple(values), tuple([value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()]))
 
     def set_result(self, value: int) -> None:
-        self._result.value = value
-        self._reg_write(self._handle, self._result_id, self._result_ref)
+        words: Any = self._registers.words
+        words[self._registers.result] = value & 0xFFFF_FFFF_FFFF_FFFF
 
     def read_wide(self, name: str, size: int) -> bytes:
         buffer = ctypes.create_string_buffer(max(size, 16))

@@ -17,18 +17,17 @@ switches forget.
 from __future__ import annotations
 
 import ctypes
-import sys
 from ctypes import c_int, c_size_t, c_void_p
 from struct import Struct
 from types import ModuleType
 from typing import Any
 
 from emu.engine import PageTable
+from emu.unicorn_registers import cpu_state
 
 KEPT = 16  # address spaces, beside the current one, whose translations are kept
 
 # CPUState
-_ENVIRONMENT = 0x128  # env_ptr
 _BLOCKS, _BLOCKS_SIZE = 0x138, 4096 * 8  # tb_jmp_cache: blocks of code by virtual address
 # CPUTLBDesc: what is known of large pages, when the window began, what was used in it; the victim TLB, its I/O, and
 # a pointer to the table's I/O.
@@ -47,6 +46,11 @@ def _words(address: int, size: int) -> memoryview:
     return memoryview((ctypes.c_char * size).from_address(address)).cast("B").cast("Q")
 
 
+def _room() -> tuple[memoryview, memoryview]:
+    """Where a descriptor and its mask and table are put away."""
+    return memoryview(bytearray(_DESCRIPTOR.size)).cast("Q"), memoryview(bytearray(_FAST.size)).cast("Q")
+
+
 class KeptTlbs:
     """The library's TLB in user mode, exchanged when the address space is.
 
@@ -63,7 +67,8 @@ class KeptTlbs:
         self._used, self._mode = memoryview((ctypes.c_uint16 * 1).from_address(used)).cast("B").cast("H"), 1 << mode
         self._blocks = cpu + _BLOCKS
         # By a page table's id, which is not given to another while it is here; the oldest first.
-        self._kept: dict[int, tuple[PageTable, bytes, bytes, Growth]] = {}
+        self._kept: dict[int, tuple[PageTable, memoryview, memoryview, Growth]] = {}
+        self._spare = _room()
 
     def switch(self, old: PageTable, growth: Growth, new: PageTable) -> Growth | None:
         """Put the translations of `old` away and those of `new` in place, with what was known of their use: None if
@@ -71,17 +76,24 @@ class KeptTlbs:
         kept = self._kept
         descriptor, fast = self._descriptor, self._fast
         mine = kept.pop(id(new), None)
-        kept[id(old)] = (old, bytes(descriptor), bytes(fast), growth)
+        away, away_fast = self._spare
+        away[:] = descriptor
+        away_fast[:] = fast
+        kept[id(old)] = (old, away, away_fast, growth)
         self._memset(self._blocks, 0, _BLOCKS_SIZE)
         self._used[0] |= self._mode
         if mine is not None:
-            descriptor[:] = memoryview(mine[1]).cast("Q")
-            fast[:] = memoryview(mine[2]).cast("Q")
+            _, away, away_fast, known = mine
+            descriptor[:] = away
+            fast[:] = away_fast
+            self._spare = away, away_fast
         else:
+            known = None
             self._make_table()
+            self._spare = _room()
         if not old or len(kept) > KEPT:
             self.forget(old if not old else next(iter(kept.values()))[0])
-        return mine and mine[3]
+        return known
 
     def _make_table(self) -> None:
         """An empty TLB in place of the one put away, which the library may free or replace as its own."""
@@ -108,21 +120,12 @@ def find(lib: Any, handle: c_void_p, arch: ModuleType, executed: int) -> KeptTlb
 
     `arch` names the function that gives the CPU's state, and how many modes its TLB has.
     """
-    if sys.platform == "win32" or ctypes.sizeof(c_void_p) != 8:
-        return None  # malloc may be another than the library's; the layout is another
-    try:
-        state = lib[arch.UNICORN_STATE]
-    except AttributeError:
-        return None  # private, and hidden in this build
-    state.argtypes, state.restype = (c_void_p, c_int), c_void_p
-    cpu = state(handle, -1)  # UNASSIGNED_CPU_INDEX
-    if not cpu:
+    state = cpu_state(lib, handle, arch)
+    if state is None:
         return None
+    cpu, environment = state
     modes = arch.UNICORN_TLB_MODES
-    environment = c_size_t.from_address(cpu + _ENVIRONMENT).value
-    # The processor's own state and what goes before it (ArchCPU, CPUNegativeOffsetState) follow CPUState.
-    if environment % 16 or not cpu < environment < cpu + 2 * _BLOCKS_SIZE:
-        return None
+    # What goes before the processor's own state (CPUNegativeOffsetState).
     fast = environment - 16 - modes * _FAST.size
     first = fast - modes * _DESCRIPTOR.size & ~15
     tables = [_FAST.unpack_from(_words(fast + mode * _FAST.size, _FAST.size)) for mode in range(modes)]

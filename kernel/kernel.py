@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from struct import Struct
 from types import ModuleType
@@ -134,7 +134,7 @@ class Kernel:
         self.idle = True  # nobody has the CPU
         self.untimed_traps = _TIMED
         self.cpu_alarm: Timer | None = None  # when a timer of the processor time of the task on the CPU may be due
-        self.host_waiters: dict[Waiter, tuple[WaitQueue, ...]] = {}  # to be woken by host descriptors
+        self.host_waiters: dict[Waiter, Sequence[WaitQueue]] = {}  # to be woken by host descriptors
         self.last_pid = 1
         self.forks = 1  # since boot; the first process is one
         self.core_pattern = b"core"

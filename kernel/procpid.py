@@ -23,6 +23,7 @@ from kernel.procmounts import mountinfo, mounts, mountstats
 from kernel.ptrace import FSCREDS, check_access, ptrace_may_access
 from kernel.rlimit import LIMITS, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, get_rlimit
 from kernel.rusage import CLOCK_TICK_NS, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, peak_rss, usage
+from kernel.task import Again
 from vfs.anon import AnonNode
 from vfs.file import O_ACCMODE, O_RDONLY, File
 from vfs.node import Path, Stat
@@ -65,7 +66,7 @@ def state(task: Task) -> str:
         return "t (tracing stop)"
     if task.ready or task is task.kernel.current:
         return "R (running)"
-    return "D (disk sleep)" if task.waiting is not None and task.waiting.killable_only else "S (sleeping)"
+    return "D (disk sleep)" if task.waiting is not None and task.waiting[2] else "S (sleeping)"
 
 
 def terminal(task: Task) -> tuple[int, int]:
@@ -267,6 +268,8 @@ def wchan(task: Task) -> bytes:
 
 def _function(call: Any) -> str:
     """The name of a suspended coroutine's function."""
+    if isinstance(call, Again):
+        return call.attempt.__qualname__.partition(".")[0]
     code = call.gi_code if isinstance(call, GeneratorType) else call.cr_code
     name: str = code.co_name
     return name

@@ -141,20 +141,19 @@ class RunQueue:
             self.user_ns += wall - self.guest_began
             self.guest_began = wall
         usage = task.usage
+        group = task.signals.shared.usage
+        usage.runtime += delta
+        group.runtime += delta
         user = self.user_ns - usage.overdrawn
         self.user_ns = 0
         if user < 0:
             usage.overdrawn = -user
-            user = 0
         else:
             usage.overdrawn = 0
             if user > delta:
                 user = delta
-        usage.runtime += delta
-        usage.utime += user
-        group = task.signals.shared.usage
-        group.runtime += delta
-        group.utime += user
+            usage.utime += user
+            group.utime += user
         weight = task.sched.weight
         if weight == NICE_0_WEIGHT:
             task.vruntime = vruntime = task.vruntime + delta
@@ -169,13 +168,16 @@ class RunQueue:
             if vruntime > self.min_vruntime:
                 self.min_vruntime = vruntime
 
-    def switched(self, task: Task, *, voluntary: bool) -> None:
-        """`task` leaves the CPU."""
+    def sleep(self, task: Task) -> None:
+        """`task` leaves the CPU because it cannot go on by itself."""
+        self.update_curr(task)
         self.switches += 1
-        group = task.signals.shared.usage
-        if voluntary:
-            task.usage.nvcsw += 1
-            group.nvcsw += 1
-        else:
-            task.usage.nivcsw += 1
-            group.nivcsw += 1
+        task.usage.nvcsw += 1
+        task.signals.shared.usage.nvcsw += 1
+
+    def preempted(self, task: Task) -> None:
+        """`task` leaves the CPU to somebody else, and goes back into the queue."""
+        self.switches += 1
+        task.usage.nivcsw += 1
+        task.signals.shared.usage.nivcsw += 1
+        self.put_back(task)

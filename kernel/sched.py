@@ -23,7 +23,7 @@ from kernel import exit as end
 from kernel import fault as memory
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.fallback import lacks_instruction
-from kernel.task import NO_RESULT, NOT_A_CALL, Interrupted, Task
+from kernel.task import NO_RESULT, NOT_A_CALL, Again, Interrupted, Task
 from kernel.task_work import task_work_run
 from vfs.fscred import override_creds
 from vfs.wait import HostQueue
@@ -45,11 +45,13 @@ def run(kernel: Kernel, init: Task) -> int:
     kernel.make_ready(init)
     kernel.idle = False
     queue = kernel.run_queue
+    heap = queue.heap
     while True:
-        if not queue.heap:
+        if not heap:
             _wait_for_work(kernel)
         task = queue.pop()
-        _switch_to(kernel, task)
+        if task is not kernel.current:
+            _switch_to(kernel, task)
         if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
             posix_cpu_timers.program(kernel)
         _run(kernel, task)
@@ -84,8 +86,6 @@ def _wait_for_work(kernel: Kernel) -> None:
 def _switch_to(kernel: Kernel, task: Task) -> None:
     """context_switch: registers, address space, and whose rights the host checks."""
     previous = kernel.current
-    if previous is task:
-        return
     cpu = kernel.cpu
     if not previous.zombie:
         if previous.context is None:
@@ -142,8 +142,7 @@ def _run(kernel: Kernel, task: Task) -> None:
             if queue.preempts(task):
                 if task.rseq is not None:
                     _preempt_rseq(kernel, task)
-                queue.switched(task, voluntary=False)
-                queue.put_back(task)
+                queue.preempted(task)
                 return
         if not kernel.ticking and (queue.heap or kernel.host_waiters):
             kernel.start_tick()
@@ -193,22 +192,30 @@ def _preempt_rseq(kernel: Kernel, task: Task) -> None:
 def _leave(kernel: Kernel, task: Task) -> None:
     """The task on the CPU cannot go on by itself."""
     task.ready = False
-    kernel.run_queue.update_curr(task)
-    kernel.run_queue.switched(task, voluntary=True)
+    kernel.run_queue.sleep(task)
 
 
 def _advance(kernel: Kernel, task: Task) -> bool:
     """Take a call that does not fit into the trap one step on; False if the task sleeps now."""
     call = task.call
+    result: int | None = None
     try:
-        if task.waiting is None:
+        if call.__class__ is Again:
+            if task.waiting is None:
+                task.waiting = call.waiting
+            elif not task.woken and _to_be_interrupted(task):
+                raise Interrupted
+            else:
+                result = call.attempt()
+        elif task.waiting is None:
             task.waiting = call.send(None)
         elif not task.woken and _to_be_interrupted(task):
             task.waiting = call.throw(Interrupted())
         else:
             task.waiting = call.send(not task.timed_out)
     except StopIteration as done:
-        result: int = done.value
+        result = done.value
+        assert result is not None
         if result < 0 and LINUX_ERRNO is not None and result > NO_RESULT:
             result = -LINUX_ERRNO.get(-result, 5)
     except OSError as error:
@@ -218,11 +225,13 @@ def _advance(kernel: Kernel, task: Task) -> bool:
         code = sigdeliver.interrupt(task, broken.rule)
         # -EINTR, unless the signal's disposition says otherwise
         result = -4 if task.ptrace is None else code
-    else:
+    if result is None:
         for tracer in kernel.tracers:
             tracer.suspend(task)
         _arm(kernel, task)
         return task.ready
+    if call.__class__ is Again and call.held is not None:
+        call.put()
     task.call = task.waiting = None
     if result > NO_RESULT:
         kernel.cpu.set_result(result)
@@ -241,7 +250,7 @@ def _to_be_interrupted(task: Task) -> bool:
     assert task.waiting is not None
     if not task.pending_work:
         return False
-    if task.waiting.killable_only:
+    if task.waiting[2]:
         return bool(task.signals.deliverable & signal.sigset(signal.SIGKILL))
     return bool(task.signals.deliverable) or (task.ptrace is not None and task.ptrace.trap != 0)
 
@@ -253,17 +262,18 @@ def _arm(kernel: Kernel, task: Task) -> None:
     task.timed_out = task.woken = False
     if task.pending_work and (task.task_works or _to_be_interrupted(task)):
         return
-    _leave(kernel, task)
+    task.ready = False
+    kernel.run_queue.sleep(task)
     wake = task.wake
     if wake is None:
         wake = task.wake = partial(kernel.wake, task)
     task.asleep = True
-    for queue in waiting.queues:
+    for queue in waiting[0]:
         queue.add(wake)
         if type(queue) is HostQueue:
-            kernel.host_waiters[wake] = waiting.queues
-    if waiting.deadline is not None:
-        task.alarm = kernel.timers.add(waiting.deadline, partial(_expire, task))
+            kernel.host_waiters[wake] = waiting[0]
+    if waiting[1] is not None:
+        task.alarm = kernel.timers.add(waiting[1], partial(_expire, task))
 
 
 def _expire(task: Task) -> None:
@@ -275,11 +285,12 @@ def disarm(task: Task) -> None:
     """A sleeping task wakes: nothing else is to wake it again."""
     task.asleep = False
     if task.waiting is not None:
-        assert task.wake is not None
-        for queue in task.waiting.queues:
-            queue.remove(task.wake)
+        wake = task.wake
+        assert wake is not None
+        for queue in task.waiting[0]:
+            queue.remove(wake)
             if type(queue) is HostQueue:
-                task.kernel.host_waiters.pop(task.wake, None)
+                task.kernel.host_waiters.pop(wake, None)
     if task.alarm is not None:
         task.kernel.timers.cancel(task.alarm)
         task.alarm = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kernel.cred import Credentials as Credentials
 from kernel.priority import Priority
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kernel.signal import SignalState
     from kernel.task_work import Work
     from kernel.timers import Timer
+    from vfs.file import File
     from vfs.node import Path
 
 
@@ -60,13 +61,58 @@ class FsContext:
         self.umask = umask
 
 
-class Waiting(NamedTuple):
-    """What a task that left the CPU waits for: any of the queues, or the deadline (nanoseconds of
-    CLOCK_MONOTONIC; None: for ever)."""
+Waiting = tuple[Sequence[WaitQueue], int | None, bool]
+"""What a task that left the CPU waits for: any of the queues, or the deadline (nanoseconds of CLOCK_MONOTONIC;
+None: for ever); and whether only SIGKILL interrupts it.  No class: one is made for every call that waits."""
 
-    queues: tuple[WaitQueue, ...]
-    deadline: int | None
-    killable_only: bool = False
+
+class Again(Coroutine[Waiting, bool, int]):
+    """The rest of a call that waits on `queues` and then tries again until `attempt` has a result, as most reads do:
+    a coroutine whose attempts the scheduler makes itself, in half the time.  `attempt` answers None, or raises
+    OSError; `held` is a file that must stay open meanwhile.
+    """
+
+    __slots__ = ("_steps", "attempt", "held", "waiting")
+
+    def __init__(
+        self, attempt: Callable[[], int | None], queues: Sequence[WaitQueue], held: File | None = None
+    ) -> None:
+        self.attempt = attempt
+        self.waiting: Waiting = (queues, None, False)
+        self.held = held
+        if held is not None:
+            held.refs += 1
+        self._steps: Generator[Waiting, bool, int] | None = None
+
+    def __await__(self) -> Generator[Waiting, bool, int]:
+        try:
+            while True:
+                yield self.waiting
+                result = self.attempt()
+                if result is not None:
+                    return result
+        finally:
+            self.put()
+
+    def send(self, value: Any) -> Waiting:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *what: Any) -> Waiting:
+        assert self._steps is not None
+        return self._steps.throw(*what)
+
+    def close(self) -> None:
+        if self._steps is not None:
+            self._steps.close()
+        self.put()
+
+    def put(self) -> None:
+        """It is over: the file may be closed."""
+        held, self.held = self.held, None
+        if held is not None:
+            held.put()
 
 
 class Task:
@@ -189,7 +235,7 @@ class Task:
 
     async def wait_killable(self, queue: WaitQueue) -> None:
         """`wait` that only SIGKILL interrupts."""
-        await self._sleep(Waiting((queue,), None, killable_only=True))
+        await self._sleep(((queue,), None, True))
 
     @coroutine
     def wait(self, *queues: WaitQueue, timeout_ns: int | None = None) -> Generator[Waiting, bool, bool]:
@@ -199,7 +245,7 @@ class Task:
         handled.  Spurious wake-ups happen: callers look at their condition again.
         """
         deadline = None if timeout_ns is None else self.kernel.clock.monotonic_ns() + timeout_ns
-        return (yield Waiting(queues, deadline))
+        return (yield (queues, deadline, False))
 
     @coroutine
     def _sleep(self, waiting: Waiting) -> Generator[Waiting, bool, bool]:

@@ -101,7 +101,7 @@ class UserMemory:
         in the guest's half of the address space."""
         offset = address & _OFFSET
         entry = self.pages.get(address >> PAGE_SHIFT, 0)
-        if entry & access and not entry & EXEC and 0 < size <= PAGE_SIZE - offset:
+        if entry & (access | EXEC) == access and size and offset + size <= PAGE_SIZE:
             start = (entry & PAGE_MASK) + offset
             return [self.memory[start : start + size]]
         try:

@@ -17,7 +17,7 @@ Long: TypeAlias = int  # C long, off_t, ssize_t: signed 64 bits
 ULong: TypeAlias = int  # C unsigned long, size_t
 Ptr: TypeAlias = int  # an address in the guest
 
-Result: TypeAlias = int | Coroutine[Any, None, int]
+Result: TypeAlias = int | Coroutine[Any, Any, int]
 """A result (negative: -errno, in host numbers), or, where the call must wait, a coroutine of it."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
 from kernel import siginfo, signal
+from kernel.task import Again, Interrupted
 from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong
 from vfs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, SEEK_CUR, SEEK_HOLE, File
 from vfs.notify import IN_ACCESS, IN_MODIFY
@@ -44,19 +45,21 @@ STORED_KINDS = (stat_bits.S_IFREG, stat_bits.S_IFBLK, stat_bits.S_IFDIR, stat_bi
 # Waiting
 
 
-async def read_on(t: Task, file: File, attempt: Callable[[], int]) -> int:
-    """Wait until `file` can be read and `attempt` again, until it does not have to wait."""
-    while True:
-        await t.wait(*file.queues(POLLIN))
+def read_on(t: Task, file: File, read: Callable[[], int]) -> Again:
+    """Wait until `file` can be read and `read` again, until it does not have to wait."""
+
+    def attempt() -> int | None:
         try:
-            done = attempt()
+            done = read()
         except BlockingIOError:
-            continue
+            return None
         t.read_calls += 1
         t.read_bytes += done
         if done and file.mount is not None and file.mount.watches is not None:
             file.mount.watches.on_file(file, IN_ACCESS)
         return done
+
+    return Again(attempt, file.queues(POLLIN))
 
 
 def broken_pipe(t: Task, error: OSError, file: File | None = None) -> OSError:
@@ -94,8 +97,6 @@ def socket_write(t: Task, file: File, again: Callable[[int], Spans], done: int) 
 async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int, done: int) -> int:
     """The rest of a blocking write of `size` bytes that took `done` so far.  Once something is
     written an error or a signal ends the call with what was."""
-    from kernel.task import Interrupted
-
     while done < size:
         try:
             try:
@@ -171,17 +172,15 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
         return -errno.EBADF
     if count > MAX_RW:
         count = clamp(t, buf, count)
+    if file.completes and count and file.starved() and not file.flags & O_NONBLOCK:
+        return wait_and_read(t, file, buf, count)
     spans = t.mm.buffer(buf, count, WRITE)
     try:
         done = file.read(spans)
     except BlockingIOError:
         if file.flags & O_NONBLOCK:
             return -errno.EAGAIN
-        if file.sock is not None:
-            return socket_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
-        if file.tty is not None:
-            return terminal_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
-        return read_on(t, file, lambda: file.read(t.mm.buffer(buf, count, WRITE)))
+        return wait_and_read(t, file, buf, count)
     if not done:
         check_read(file, spans, None)
     t.read_calls += 1
@@ -189,6 +188,15 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
     if done and file.mount is not None and file.mount.watches is not None:
         file.mount.watches.on_file(file, IN_ACCESS)
     return done
+
+
+def wait_and_read(t: Task, file: File, buf: int, count: int) -> Result:
+    """The rest of a read that has to wait."""
+    if file.sock is not None:
+        return socket_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
+    if file.tty is not None:
+        return terminal_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
+    return read_on(t, file, lambda: file.read(t.mm.buffer(buf, count, WRITE)))
 
 
 def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:

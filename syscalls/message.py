@@ -11,7 +11,7 @@ from emu.engine import READ, WRITE
 from kernel.cred import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from kernel.pid import PidFd, find_get_pid
 from kernel.rlimit import RLIMIT_NOFILE
-from kernel.task import Interrupted
+from kernel.task import Again, Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
 from syscalls.io import MAX_RW, broken_pipe, skip
 from syscalls.poll import timeout_ns
@@ -313,18 +313,16 @@ async def receive_on(
         return finish(message)
 
 
-async def bytes_on(t: Task, file: File, sock: Sock, again: Buffer) -> int:
+def bytes_on(file: File, sock: Sock, again: Buffer) -> Again:
     """Wait for the bytes of a stream that is read in the usual way."""
-    file.refs += 1
-    try:
-        while True:
-            await t.wait(sock.readable)
-            try:
-                return sock.read(again(0))
-            except BlockingIOError:
-                pass
-    finally:
-        file.put()
+
+    def attempt() -> int | None:
+        try:
+            return sock.read(again(0))
+        except BlockingIOError:
+            return None
+
+    return Again(attempt, (sock.readable,), file)
 
 
 def usual(sock: Sock) -> bool:
@@ -332,17 +330,21 @@ def usual(sock: Sock) -> bool:
     return sock.type == SOCK_STREAM and sock.lowat == 1 and sock.rcvtimeo is None
 
 
-async def stream_read_on(t: Task, file: File, sock: Sock, again: Buffer) -> int:
-    done = await bytes_on(t, file, sock, again)
-    t.read_calls += 1
-    t.read_bytes += done
-    return done
-
-
 def read_on(t: Task, file: File, again: Buffer) -> Result:
     """read(2) of a socket that has to wait."""
-    if file.sock is not None and usual(file.sock):
-        return stream_read_on(t, file, file.sock, again)
+    sock = file.sock
+    if sock is not None and usual(sock):
+
+        def attempt() -> int | None:
+            try:
+                done = sock.read(again(0))
+            except BlockingIOError:
+                return None
+            t.read_calls += 1
+            t.read_bytes += done
+            return done
+
+        return Again(attempt, (sock.readable,), file)
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)
@@ -366,7 +368,7 @@ def sys_recvfrom(t: Task, fd: Int, buf: Ptr, count: ULong, flags: UInt, addr: Pt
             if usual(file.sock):
                 if flags or file.flags & O_NONBLOCK:
                     return -errno.EAGAIN
-                return bytes_on(t, file, file.sock, lambda done: t.mm.buffer(buf, count, WRITE))
+                return bytes_on(file, file.sock, lambda done: t.mm.buffer(buf, count, WRITE))
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)

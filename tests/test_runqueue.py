@@ -36,8 +36,7 @@ class Cpu:
         while self.now < end:
             self.now += TICK_NS
             if self.queue.preempts(task):
-                self.queue.switched(task, voluntary=False)
-                self.queue.put_back(task)
+                self.queue.preempted(task)
                 task = self.queue.pop()
         self.queue.update_curr(task)
         self.queue.add(task)

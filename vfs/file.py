@@ -68,6 +68,11 @@ class File:
         """read(2) at the file position; 0 at the end."""
         raise OSError(errno.EINVAL, "not readable")
 
+    def starved(self) -> bool:
+        """Whether `read` certainly has nothing to give yet, so that a call that would wait need not try; asked of
+        files that `completes`."""
+        return False
+
     def write(self, spans: Spans) -> int:
         """write(2) at the file position, or the end with O_APPEND."""
         raise OSError(errno.EINVAL, "not writable")

@@ -307,6 +307,10 @@ class PipeFile(File):
     def read(self, spans: Spans) -> int:
         return self.pipe.read(spans)
 
+    def starved(self) -> bool:
+        pipe = self.pipe
+        return not pipe.buffers and pipe.writers > 0
+
     def write(self, spans: Spans) -> int:
         return self.pipe.write(spans, self.flags & O_DIRECT != 0)
 

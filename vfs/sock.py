@@ -240,6 +240,10 @@ class Sock:
         """recvmsg(2), as far as it goes without waiting; False if it is to wait and go on."""
         raise NotImplementedError
 
+    def starved(self) -> bool:
+        """What `File.starved` is of its file."""
+        return False
+
     def end_of_file(self) -> bool:
         """Whether a receive that found nothing and may wait ends with 0 instead, or an accept with EINVAL."""
         return False
@@ -303,6 +307,9 @@ class SocketFile(File):
 
     def read(self, spans: Spans) -> int:
         return self.sock.read(spans)
+
+    def starved(self) -> bool:
+        return self.sock.starved()
 
     def write(self, spans: Spans) -> int:
         return self.sock.write(spans)

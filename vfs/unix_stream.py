@@ -105,9 +105,12 @@ class UnixStream(UnixConnected):
         other.enqueue(skb, message)
         message.sent += len(skb.data)
 
+    def starved(self) -> bool:
+        return not self.queue and self.state == ESTABLISHED and not (self.error or self.shutdown)
+
     def read(self, spans: Spans) -> int:
         queue = self.queue
-        if not queue and self.state == ESTABLISHED and spans and not (self.error or self.shutdown):
+        if spans and self.starved():
             raise BlockingIOError(errno.EAGAIN, "nothing to read")
         if queue and len(spans) == 1 and self.lowat == 1 and self.peek_off < 0 and self.oob is None:
             first = queue[0]

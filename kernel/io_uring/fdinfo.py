@@ -45,7 +45,7 @@ def fdinfo(ring: IoRing) -> bytes:
         lines.append(f"{index:5}: 0x{buffer.address:x}/{buffer.size}" if buffer is not None else f"{index:5}: <none>")
     lines.append("PollList:")
     for request in ring.requests:
-        if request.waiting is not None and request.waiting.queues:
+        if request.waiting is not None and request.waiting[0]:
             lines.append(f"  op={request.opcode}, task_works={int(request.queued)}")
     lines.append("CqOverflowList:")
     for user_data, result, flags, _, _ in ring.overflow:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vfs.file import File
     from vfs.wait import Waiter
 
-Result = int | Coroutine[Any, None, int] | None
+Result = int | Coroutine[Any, Any, int] | None
 Issue = Callable[["Request"], Result]
 """Performs a request; None: it will be completed by something else.  Raises OSError."""
 
@@ -236,12 +236,13 @@ class Request:
         if self.wake is None:
             self.wake = self._wake  # one object: what is put into queues is taken out again
         kernel = self.ring.kernel
-        for queue in waiting.queues:
+        queues, deadline, _ = waiting
+        for queue in queues:
             queue.add(self.wake)
             if isinstance(queue, HostQueue):
-                kernel.host_waiters[self.wake] = waiting.queues
-        if waiting.deadline is not None:
-            self.alarm = kernel.timers.add(waiting.deadline, self._expire)
+                kernel.host_waiters[self.wake] = queues
+        if deadline is not None:
+            self.alarm = kernel.timers.add(deadline, self._expire)
 
     def restart(self, call: Coroutine[Any, Any, int]) -> None:
         """Wait, or wait for something else."""
@@ -256,7 +257,7 @@ class Request:
         waiting, self.waiting = self.waiting, None
         if waiting is None:
             return
-        for queue in waiting.queues:
+        for queue in waiting[0]:
             queue.remove(self.wake)
             if isinstance(queue, HostQueue):
                 self.ring.kernel.host_waiters.pop(self.wake, None)

@@ -1,0 +1,104 @@
+"""The registers that every system call needs, where the library keeps them.
+
+To ask the library for a register costs a foreign call, which takes longer than many a system call.  But all it does
+is copy a word of the processor's state (CPUX86State and its like), and where that lies an experiment shows: distinct
+values are written by the library's own function and looked for.  What is not found exactly once, or where
+the state is not to be had, is asked for as before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from ctypes import byref, c_int, c_size_t, c_uint64, c_void_p
+from operator import itemgetter
+from types import ModuleType
+from typing import Any
+
+# CPUState (hw/core/cpu.h), of version 2.1.4 with 64-bit pointers
+_ENVIRONMENT = 0x128  # env_ptr
+_NEAR = 1 << 16  # the processor's own state follows it (ArchCPU) within this
+_SEARCHED = 4096  # bytes from its beginning in which the registers are looked for
+_MARK = 0x1B5C_93E7_0000_0000
+
+Pick = Callable[[Any], tuple[int, ...]]
+
+
+def cpu_state(lib: Any, handle: c_void_p, arch: ModuleType) -> tuple[int, int] | None:
+    """The addresses of the library's CPUState and of the registers in it; None if it does not say."""
+    if sys.platform == "win32" or ctypes.sizeof(c_void_p) != 8:
+        return None  # the layout is another
+    try:
+        state = lib[arch.UNICORN_STATE]
+    except AttributeError:
+        return None  # private, and hidden in this build
+    state.argtypes, state.restype = (c_void_p, c_int), c_void_p
+    cpu = state(handle, -1)  # UNASSIGNED_CPU_INDEX
+    if not cpu:
+        return None
+    environment = c_size_t.from_address(cpu + _ENVIRONMENT).value
+    if environment % 16 or not cpu < environment < cpu + _NEAR:
+        return None
+    return cpu, environment
+
+
+class InPlace:
+    """Registers as words of memory: `pick(words)` gives a call's number and arguments, `words[result]` is where its
+    result goes, `pc` the program counter."""
+
+    def __init__(self, words: memoryview, places: dict[str, int], address: int, arch: ModuleType) -> None:
+        self.words = words
+        self.pick: Pick = itemgetter(*(places[name] for name in arch.CALL_REGISTERS))
+        self.result = places[arch.RESULT]
+        self.pc = c_uint64.from_address(address + 8 * places[arch.PC])
+        self.look: Callable[[], None] | None = None  # it is always up to date
+
+
+class Asked:
+    """The same for a library that does not show its state: itself in place of the words."""
+
+    def __init__(self, lib: Any, handle: c_void_p, ids: dict[str, int], arch: ModuleType) -> None:
+        names = arch.CALL_REGISTERS
+        slots = (c_uint64 * len(names))()
+        base = ctypes.addressof(slots)
+        places = (c_void_p * len(names))(*(base + 8 * i for i in range(len(names))))
+        numbers = (c_int * len(names))(*(ids[name] for name in names))
+        word = c_uint64()
+
+        def pick(_words: Asked) -> tuple[int, ...]:
+            lib.uc_reg_read_batch(handle, numbers, places, len(names))
+            return tuple(slots)
+
+        def put(value: int) -> None:
+            word.value = value
+            lib.uc_reg_write(handle, ids[arch.RESULT], byref(word))
+
+        def look() -> None:
+            lib.uc_reg_read(handle, ids[arch.PC], byref(self.pc))
+
+        self.words = self
+        self.pick: Pick = pick
+        self.result = 0
+        self.pc = c_uint64()
+        self.look: Callable[[], None] | None = look
+        self._put = put
+
+    def __setitem__(self, _result: int, value: int) -> None:
+        self._put(value)
+
+
+def find(lib: Any, handle: c_void_p, arch: ModuleType, write: Callable[[dict[str, int]], None]) -> InPlace | None:
+    """Where the library keeps the registers; None if that cannot be made out.  `write` sets registers."""
+    found = cpu_state(lib, handle, arch)
+    if found is None:
+        return None
+    address = found[1]
+    words = memoryview((ctypes.c_char * _SEARCHED).from_address(address)).cast("B").cast("Q")
+    names = {*arch.CALL_REGISTERS, arch.RESULT, arch.PC}
+    marks = {name: _MARK + number for number, name in enumerate(names)}
+    write(marks)
+    seen = words.tolist()
+    if any(seen.count(mark) != 1 for mark in marks.values()):
+        return None
+    return InPlace(words, {name: seen.index(mark) for name, mark in marks.items()}, address, arch)
