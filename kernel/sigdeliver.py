@@ -63,14 +63,16 @@ def deliver(task: Task) -> None:
             if state.shared.stop_signal and task.ptrace is None:  # no longer traced: like the others
                 task.stopped = True
                 return
-            before = state.pending.mask, len(state.pending.queue)
+            if task.ptrace is not None:
+                before = state.pending.mask, len(state.pending.queue)
             info = state.dequeue(state.blocked) if state.deliverable else None
             if info is not None and task.ptrace is not None and info.signo != SIGKILL:
                 own = before != (state.pending.mask, len(state.pending.queue))
                 task.call = end.ptrace().signal_stop(task, info, own)
                 return
         if info is None:
-            settle_call(task, None)
+            if state.interrupted is not None or task.ptrace is not None:
+                settle_call(task, None)
             if state.saved_mask is not None:
                 restore_saved_mask(task)
                 if state.deliverable:
@@ -86,7 +88,8 @@ def deliver(task: Task) -> None:
         if action.handler != SIG_DFL:
             if action.flags & SA_RESETHAND:
                 state.actions[signo] = action.without_handler()
-            settle_call(task, action)
+            if state.interrupted is not None or task.ptrace is not None:
+                settle_call(task, action)
             _enter_handler(task, action, info)
             if task.call is not None:
                 return

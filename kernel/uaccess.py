@@ -74,7 +74,7 @@ class UserMemory:
         end = start + room
         left = size - room
         pages = self.pages
-        address = (address & PAGE_MASK) + PAGE_SIZE
+        address += room
         while left > 0:
             entry = pages.get(address >> PAGE_SHIFT, 0)
             if not entry & access:
@@ -168,13 +168,20 @@ class UserMemory:
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes, or EFAULT."""
-        if (address & _OFFSET) + size <= PAGE_SIZE:
+        offset = address & _OFFSET
+        if offset + size <= PAGE_SIZE:
             if size == 0:
                 return b""
+            entry = self.pages.get(address >> PAGE_SHIFT, 0)
+            start = (entry & PAGE_MASK) + offset if entry & READ else self._entry(address, READ)
+            return self.physical[start : start + size]
+        room = PAGE_SIZE - offset
+        if size - room <= PAGE_SIZE and address + size <= self.task_size:  # in two pages
             start = self._entry(address, READ)
-            return bytes(self.memory[start : start + size])
-        spans = self.spans(address, size, READ)
-        data = b"".join(spans)
+            data = self.physical[start : start + room]
+            start = self._entry(address + room, READ)
+            return data + self.physical[start : start + size - room]
+        data = b"".join(self.spans(address, size, READ))
         if len(data) < size:
             raise _bad(address + len(data))
         return data
@@ -182,10 +189,13 @@ class UserMemory:
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """All of `data`; on EFAULT the bytes before the bad page have been written."""
         size = len(data)
-        if (address & _OFFSET) + size <= PAGE_SIZE:
+        offset = address & _OFFSET
+        if offset + size <= PAGE_SIZE:
             if size:
-                start = self._entry(address, WRITE)
-                self.memory[start : start + size] = data
+                entry = self.pages.get(address >> PAGE_SHIFT, 0)
+                usual = entry & (WRITE | EXEC) == WRITE
+                start = (entry & PAGE_MASK) + offset if usual else self._entry(address, WRITE)
+                self.physical[start : start + size] = data
             return
         done = 0
         source = memoryview(data)

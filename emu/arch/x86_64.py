@@ -422,10 +422,14 @@ def push_frame(
         USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
         error, number, mask, cr2, fpstate,
     )  # fmt: skip
-    memory.write(fpstate, save_fpu(*registers[len(_CONTEXT_GPRS) :]))
+    image = save_fpu(*registers[len(_CONTEXT_GPRS) :])
     head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
-    # Without SA_SIGINFO the siginfo keeps whatever the stack held
-    memory.write(frame, head + context + mask.to_bytes(8, "little") + (siginfo or b""))
+    head += context + mask.to_bytes(8, "little")
+    if siginfo is None:  # then it keeps whatever the stack held
+        memory.write(fpstate, image)
+        memory.write(frame, head)
+    else:
+        memory.write(frame, (head + siginfo).ljust(fpstate - frame, b"\0") + image)
     flags = registers[_FRAME_FLAGS] & ~(_DF | _RF | _TF)
     cpu.write_set(
         _HANDLER_REGISTERS,
@@ -438,12 +442,19 @@ def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int]
     mask, the alternate stack (base, flags, size) and the stack pointer so far.  Raises OSError(EFAULT) for a
     bad frame."""
     sp, current = cpu.read_set(_RETURN_REGISTERS)
-    data = memory.read(sp - 8, _SIGINFO)
+    usual = (sp + _FRAME_SIZE + 63) & -64  # where the FP state is, unless somebody has moved it
+    try:
+        data = memory.read(sp - 8, usual + _XSAVE_SIZE + 4 - (sp - 8))
+    except OSError:
+        data = memory.read(sp - 8, _SIGINFO)
     values = _SIGCONTEXT.unpack_from(data, _MCONTEXT)
     cs, fpstate = values[18], values[26]
     if cs | 3 != USER_CS or values[FRAME_PC] >= TASK_SIZE:
         raise OSError(errno.EFAULT, "not a user-mode context")
-    image = memory.read(fpstate, _XSAVE_SIZE) if fpstate else None
+    if fpstate == usual and len(data) > _SIGINFO:
+        image: bytes | None = data[usual - (sp - 8) :]
+    else:
+        image = memory.read(fpstate, _XSAVE_SIZE) if fpstate else None
     if image is not None and _FX_HEAD.unpack_from(image)[6] & ~_MXCSR_MASK:
         raise OSError(errno.EFAULT, "reserved bits in MXCSR")
     has_header = image is not None and _has_header(image, memory, fpstate)
@@ -459,7 +470,8 @@ def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
     magic, extended, _features, size = _SW_RESERVED.unpack_from(image, _SW_OFFSET)
     if magic != _MAGIC1 or not _XSAVE_SIZE <= size <= extended - 4:
         return False
-    return memory.read(fpstate + size, 4) == _MAGIC2.to_bytes(4, "little")
+    end = image[size : size + 4]
+    return (end if len(end) == 4 else memory.read(fpstate + size, 4)) == _MAGIC2.to_bytes(4, "little")
 
 
 def save_fpu(fcw: int, fsw: int, tags: int, fop: int, fip: int, fdp: int, mxcsr: int, registers: bytes) -> bytes:
