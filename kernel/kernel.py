@@ -132,7 +132,6 @@ class Kernel:
         self.need_resched = False  # before it goes on, the task on the CPU is compared with the others
         self.ticking = False  # a tick is due, at which `need_resched` will be set
         self.idle = True  # nobody has the CPU
-        self.untimed_traps = _TIMED
         self.cpu_alarm: Timer | None = None  # when a timer of the processor time of the task on the CPU may be due
         self.host_waiters: dict[Waiter, Sequence[WaitQueue]] = {}  # to be woken by host descriptors
         self.last_pid = 1
@@ -160,8 +159,8 @@ class Kernel:
         self.fallback: Fallback | None = None  # who is asked before something is refused that real Linux could do
         self.secure_computing: Callable[[Task], Any] | None = None  # see kernel/entry.py
         self.current: Task = None  # type: ignore[assignment]  # the task whose registers are on the CPU
-        if tracers:
-            self.syscall = self._traced_syscall  # type: ignore[method-assign]
+        self._trap = self._make_trap()
+        self.syscall: Callable[[], int | None] = self._traced_syscall if tracers else self._trap
         self.cpu.attach(self.arena, self)
         self.clock: Clock = Clock(self.cpu.counter)
         self.run_queue = RunQueue(self.clock)
@@ -169,46 +168,53 @@ class Kernel:
 
     # Entry points of the engine
 
-    def syscall(self) -> int | None:
-        """The trap: serve the call in `cpu.call` for the current task.
+    def _make_trap(self) -> Callable[[], int | None]:
+        """The trap: serve the call in `cpu.call` for the current task.  A closure, so that the hot names are cells and
+        not attributes.
 
         What it takes is system time.  To read the clock around each trap would cost a tenth of a short
         one, so one in _TIMED is timed and stands for all of them.
         """
-        self.untimed_traps = untimed = self.untimed_traps - 1
-        if not untimed:
-            self.untimed_traps = _TIMED + 1
-            began = self.clock.elapsed_ns()
+        calls, call, block = self.calls, self.call, self.cpu.call
+        untimed = _TIMED
+
+        def syscall() -> int | None:
+            nonlocal untimed
+            untimed -= 1
+            if not untimed:
+                untimed = _TIMED + 1
+                began = self.clock.elapsed_ns()
+                try:
+                    return syscall()
+                finally:
+                    self.run_queue.user_ns -= _TIMED * (self.clock.elapsed_ns() - began)
+            task = self.current
             try:
-                return Kernel.syscall(self)
-            finally:
-                self.run_queue.user_ns -= _TIMED * (self.clock.elapsed_ns() - began)
-        task = self.current
-        block = self.cpu.call
-        try:
-            handler, unpack = self.calls[self.call[0]]
-            result = handler(task, *unpack(block, 8))
-        except OSError as error:
-            result = -linux_errno(error)
-        except Interrupted:
-            task.call = broken_off()
-            return None
-        else:
-            if result.__class__ is not int:
-                task.call = result
+                handler, unpack = calls[call[0]]
+                result = handler(task, *unpack(block, 8))
+            except OSError as error:
+                result = -linux_errno(error)
+            except Interrupted:
+                task.call = broken_off()
                 return None
-            if result < 0 and LINUX_ERRNO is not None:
-                result = -LINUX_ERRNO.get(-result, 5)
-        if task.pending_work:
-            task.result = result
-            return None
-        return result & _WORD
+            else:
+                if result.__class__ is not int:
+                    task.call = result
+                    return None
+                if result < 0 and LINUX_ERRNO is not None:
+                    result = -LINUX_ERRNO.get(-result, 5)
+            if task.pending_work:
+                task.result = result
+                return None
+            return result & _WORD
+
+        return syscall
 
     def _traced_syscall(self) -> int | None:
         """`syscall` with everybody who watches told."""
         task = self.current
         self.trace_enter(task)
-        result = Kernel.syscall(self)
+        result = self._trap()
         if task.call is not None or task.exit_status is not None or task.signals.returning:
             return None
         value = task.result if result is None and task.result is not None else result
