@@ -8,6 +8,7 @@ change it.  Priorities are not inherited: the PI operations hand a lock to the f
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,10 @@ class Waiter:
         self.moved = False
         self.queue = WaitQueue()
         self.woken = False
+
+    def taken(self) -> int | None:
+        """The result of a wait for nothing but the futex, once somebody has woken it."""
+        return 0 if self.woken else None
 
 
 def first_woken(waiters: list[Waiter]) -> int | None:
@@ -158,10 +163,11 @@ class FutexTable:
         finally:
             self.cancel(waiters)
 
-    def cancel(self, waiters: list[Waiter]) -> None:
+    def cancel(self, waiters: Sequence[Waiter]) -> None:
         """Nobody waits any more (futex_unqueue_multiple)."""
         for waiter in waiters:
-            self._dequeue(waiter)
+            if not waiter.woken:
+                self._dequeue(waiter)
 
     def wake(self, task: Task, address: int, count: int, bitset: int, *, shared: bool) -> int:
         """FUTEX_WAKE_BITSET: wake up to `count` waiters; how many there were."""
@@ -171,7 +177,10 @@ class FutexTable:
 
     def _wake(self, key: Key, count: int, bitset: int = BITSET_MATCH_ANY) -> int:
         woken = 0
-        for waiter in tuple(self._queues.get(key, ())):
+        queue = self._queues.get(key)
+        if queue is None:
+            return 0
+        for waiter in tuple(queue):
             if waiter.lock is not None or waiter.requeue_to is not None:
                 raise _invalid("its waiters wait for a lock")
             if waiter.bitset & bitset:

@@ -203,10 +203,10 @@ def _advance(kernel: Kernel, task: Task) -> bool:
         if call.__class__ is Again:
             if task.waiting is None:
                 task.waiting = call.waiting
-            elif not task.woken and _to_be_interrupted(task):
-                raise Interrupted
             else:
                 result = call.attempt()
+                if result is None and _to_be_interrupted(task):
+                    raise Interrupted
         elif task.waiting is None:
             task.waiting = call.send(None)
         elif not task.woken and _to_be_interrupted(task):
@@ -230,8 +230,8 @@ def _advance(kernel: Kernel, task: Task) -> bool:
             tracer.suspend(task)
         _arm(kernel, task)
         return task.ready
-    if call.__class__ is Again and call.held is not None:
-        call.put()
+    if call.__class__ is Again and call.finish is not None:
+        call.finish()
     task.call = task.waiting = None
     if result > NO_RESULT:
         kernel.cpu.set_result(result)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kernel.signal import SignalState
     from kernel.task_work import Work
     from kernel.timers import Timer
-    from vfs.file import File
     from vfs.node import Path
 
 
@@ -69,30 +68,37 @@ None: for ever); and whether only SIGKILL interrupts it.  No class: one is made 
 class Again(Coroutine[Waiting, bool, int]):
     """The rest of a call that waits on `queues` and then tries again until `attempt` has a result, as most reads do:
     a coroutine whose attempts the scheduler makes itself, in half the time.  `attempt` answers None, or raises
-    OSError; `held` is a file that must stay open meanwhile.
+    OSError; `finish` is called when the call is over or broken off.
     """
 
-    __slots__ = ("_steps", "attempt", "held", "waiting")
+    __slots__ = ("_steps", "attempt", "finish", "waiting")
 
     def __init__(
-        self, attempt: Callable[[], int | None], queues: Sequence[WaitQueue], held: File | None = None
+        self,
+        attempt: Callable[[], int | None],
+        queues: Sequence[WaitQueue],
+        finish: Callable[[], None] | None = None,
     ) -> None:
         self.attempt = attempt
         self.waiting: Waiting = (queues, None, False)
-        self.held = held
-        if held is not None:
-            held.refs += 1
+        self.finish = finish
         self._steps: Generator[Waiting, bool, int] | None = None
 
     def __await__(self) -> Generator[Waiting, bool, int]:
         try:
             while True:
-                yield self.waiting
-                result = self.attempt()
+                interrupted = None
+                try:
+                    yield self.waiting
+                except Interrupted as signal:
+                    interrupted = signal
+                result = self.attempt()  # first: what has come is not lost to a signal
                 if result is not None:
                     return result
+                if interrupted is not None:
+                    raise interrupted
         finally:
-            self.put()
+            self.over()
 
     def send(self, value: Any) -> Waiting:
         if self._steps is None:
@@ -106,13 +112,13 @@ class Again(Coroutine[Waiting, bool, int]):
     def close(self) -> None:
         if self._steps is not None:
             self._steps.close()
-        self.put()
+        self.over()
 
-    def put(self) -> None:
-        """It is over: the file may be closed."""
-        held, self.held = self.held, None
-        if held is not None:
-            held.put()
+    def over(self) -> None:
+        """Call `finish`, once."""
+        finish, self.finish = self.finish, None
+        if finish is not None:
+            finish()
 
 
 class Task:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from kernel.clock import CLOCK_MONOTONIC, CLOCK_REALTIME
 from kernel.futex import BITSET_MATCH_ANY, Waiter
-from kernel.task import Interrupted
+from kernel.task import Again, Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt
 from syscalls.time import timespec
 
@@ -45,7 +46,7 @@ def _wait(t: Task, address: int, value: int, deadline: int | None, bitset: int, 
     table = t.kernel.futexes
     waiter = table.prepare(t, address, value, bitset, shared=shared)
     if deadline is None:
-        return table.sleep(t, waiter, None)
+        return Again(waiter.taken, (waiter.queue,), partial(table.cancel, (waiter,)))
 
     async def timed() -> int:
         try:
@@ -61,19 +62,19 @@ def sys_futex(t: Task, uaddr: Ptr, op: Int, val: UInt, timeout: Ptr, uaddr2: Ptr
     """futex(2)."""
     operation = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
     shared = not op & FUTEX_PRIVATE_FLAG
+    if operation == FUTEX_WAKE and not op & FUTEX_CLOCK_REALTIME:
+        return t.kernel.futexes.wake(t, uaddr, val - (val >> 31 << 32), BITSET_MATCH_ANY, shared=shared)
     realtime = bool(op & FUTEX_CLOCK_REALTIME)
     deadline = _deadline(t, operation, realtime, timeout)
     if realtime and operation not in _ANY_CLOCK:
         return -errno.ENOSYS
+    if operation in (FUTEX_WAIT, FUTEX_WAIT_BITSET):
+        return _wait(t, uaddr, val, deadline, BITSET_MATCH_ANY if operation == FUTEX_WAIT else val3, shared)
     table = t.kernel.futexes
     second_value = timeout & 0xFFFF_FFFF  # some operations pass a count in the time-out's place
     second_value -= second_value >> 31 << 32
-    if operation == FUTEX_WAKE:
-        return table.wake(t, uaddr, _int(val), BITSET_MATCH_ANY, shared=shared)
     if operation == FUTEX_WAKE_BITSET:
         return table.wake(t, uaddr, _int(val), val3, shared=shared)
-    if operation in (FUTEX_WAIT, FUTEX_WAIT_BITSET):
-        return _wait(t, uaddr, val, deadline, BITSET_MATCH_ANY if operation == FUTEX_WAIT else val3, shared)
     if operation == FUTEX_REQUEUE:
         return table.requeue(t, uaddr, uaddr2, _int(val), second_value, None, shared=shared)
     if operation == FUTEX_CMP_REQUEUE:

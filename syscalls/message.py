@@ -322,7 +322,8 @@ def bytes_on(file: File, sock: Sock, again: Buffer) -> Again:
         except BlockingIOError:
             return None
 
-    return Again(attempt, (sock.readable,), file)
+    file.refs += 1
+    return Again(attempt, (sock.readable,), file.put)
 
 
 def usual(sock: Sock) -> bool:
@@ -344,7 +345,8 @@ def read_on(t: Task, file: File, again: Buffer) -> Result:
             t.read_bytes += done
             return done
 
-        return Again(attempt, (sock.readable,), file)
+        file.refs += 1
+        return Again(attempt, (sock.readable,), file.put)
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ from emu.arena import Arena
 from emu.engine import EXEC, READ, WRITE, Exit
 from emu.host import PORTABLE
 from emu.unicorn_cpu import UnicornCpu
+from emu.unicorn_registers import Asked
+from emu.unicorn_registers import find as find_registers
 
 CODE, DATA = 0x400000, 0x600000
 
@@ -296,3 +299,35 @@ def test_fs_base_instructions(kernel: Kernel) -> None:
     # wrfsbase rax; rdfsbase rbx; hlt
     assert kernel.run(b"\xf3\x48\x0f\xae\xd0\xf3\x48\x0f\xae\xc3\xf4", rax=0x7123456789AB) is Exit.TRAP
     assert kernel.cpu.read(("fs_base", "rbx")) == (0x7123456789AB, 0x7123456789AB)
+
+
+def test_an_alarm_ends_a_run(kernel: Kernel) -> None:
+    alarm = kernel.cpu.alarm
+    if not alarm.set(time.monotonic_ns() + 20_000_000):
+        assert PORTABLE  # there a thread kicks
+        return
+    assert kernel.run(b"\xeb\xfe") is Exit.PREEMPTED  # 1: jmp 1b
+    alarm.passed()
+    alarm.set(time.monotonic_ns())  # one that has passed already comes again until it is heard
+    assert kernel.cpu.run() is Exit.PREEMPTED
+    alarm.passed()
+    assert alarm.set(None)
+    assert not alarm.armed
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_the_registers_of_a_call(kernel: Kernel, in_place: bool) -> None:
+    cpu = kernel.cpu
+    registers: Any = Asked(cpu._lib, cpu._handle, arch.UNICORN, arch)
+    if in_place:
+        found = find_registers(cpu._lib, cpu._handle, arch, cpu.write)
+        assert found is not None
+        registers = found
+    values = {name: 0xFFFF_0000_0000_0000 + number for number, name in enumerate(arch.CALL_REGISTERS)}
+    cpu.write({**values, arch.PC: CODE})
+    assert registers.pick(registers.words) == tuple(values.values())
+    registers.words[registers.result] = 42
+    assert cpu.read((arch.RESULT,)) == (42,)
+    if registers.look is not None:
+        registers.look()
+    assert registers.pc.value == CODE
