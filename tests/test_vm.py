@@ -5,6 +5,7 @@ A boot takes some seconds, so each looks at as much as it can.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import lzma
@@ -21,7 +22,7 @@ import pexpect
 import pytest
 from harness import LXRUN, compile_program, require
 
-from vm import VmError, cpio, debian, kernels, qemu, session, warm
+from vm import VmError, cpio, debian, guest, kernels, qemu, session, warm
 from vm.images import Images, initramfs, prepare
 from vm.protocol import Order, Stream, Volume, failure
 
@@ -161,6 +162,29 @@ def test_killed_with_nothing_left_running(vm_cache: dict[str, str]) -> None:
     assert started
     for pid in started:
         wait_until_gone(pid)
+
+
+def test_a_machine_whose_lxrun_is_gone_ends_itself(vm_cache: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the host has no way to end QEMU with lxrun."""
+    monkeypatch.setenv("XDG_CACHE_HOME", vm_cache["XDG_CACHE_HOME"])
+    images = prepare(kernels.choose(None))
+    one = guest.Guest(qemu.Machine(images, "/", accelerator=qemu.probe(images)))
+
+    async def boot_and_leave() -> int:
+        await one.boot(session.BOOT_LIMIT)
+        assert one.process is not None
+        one.writer.close()
+        try:
+            return await asyncio.to_thread(one.process.wait, 60)
+        finally:
+            await one.stop()
+
+    assert asyncio.run(boot_and_leave()) == 0
+
+
+def test_a_program_cannot_halt_the_machine(vm_cache: dict[str, str]) -> None:
+    status, out, error = run(vm_cache, BUSYBOX, "sh", "-c", "busybox poweroff -f; echo $?")
+    assert (status, out) == (0, b"1\n") and b"Operation not permitted" in error
 
 
 def test_at_a_terminal(vm_cache: dict[str, str]) -> None:

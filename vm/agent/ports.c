@@ -14,10 +14,11 @@
 int ports[STREAMS + 1];
 
 // The end of everything, and of the machine with it.
+// A reset, which for this QEMU is the end; to switch a machine off takes ACPI.
 void power_off(void)
 {
     sync();
-    reboot(RB_POWER_OFF);
+    reboot(RB_AUTOBOOT);
     for (;;)
         pause();
 }
@@ -85,8 +86,8 @@ int read_fully(int fd, void *data, size_t size)
         if (count < 0 && errno != EAGAIN && errno != EINTR)
             return -1;
         struct pollfd wait = {.fd = fd, .events = POLLIN};
-        if (poll(&wait, 1, -1) == 1 && wait.revents & POLLHUP && !(wait.revents & POLLIN))
-            power_off(); // lxrun is gone
+        if (poll(&wait, 1, -1) == 1 && wait.revents & POLLHUP && (!count || !(wait.revents & POLLIN)))
+            power_off(); // lxrun is gone: a port without a reader of its other end reads as 0 bytes for ever
     }
     return 0;
 }
