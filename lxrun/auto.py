@@ -60,11 +60,10 @@ class Fallback:
         self.descriptors = descriptors
         self.lacked: tuple[str, str] | None = None  # what the guest had to do without, and who wanted it
         self.positions = positions_of(descriptors)
-        # Whoever watches the guest watches this kernel.  A VM is handed three descriptors; others that lxrun was
+        # gdb is connected to this kernel.  A VM is handed three descriptors; others that lxrun was
         # started with are mostly there by accident, but not if they are named.
-        watched = options.strace is not None or options.stats or options.gdb is not None
         named = any("/dev/fd/" in word or "/proc/self/fd/" in word for word in options.args)
-        self.possible = not (watched or options.root_id or named)
+        self.possible = not (options.gdb is not None or options.root_id or named)
 
     def missing(self, task: Task, what: str, who: bytes = b"") -> None:
         """See `kernel.fallback.Fallback`."""

@@ -113,7 +113,9 @@ def test_an_instruction_set_that_the_note_says_is_needed(vm_cache: dict[str, str
     assert run(vm_cache, program) == (0, b"hello\n", f"{line}: it runs in a VM\n")
     assert run(vm_cache, "--backend", "emulate", program) == (0, b"hello\n", "")
     with_strace = run(vm_cache, "--strace=trace=none", program)
-    assert with_strace[:2] == (0, b"hello\n") and with_strace[2].endswith(f"{line}; --backend vm has it\n")
+    assert with_strace == (0, b"hello\n", f"{line}: it runs in a VM\n+++ exited with 0 +++\n")
+    not_for_a_vm = run(vm_cache, program, "/dev/fd/3")
+    assert not_for_a_vm == (0, b"hello\n", f"{line}; --backend vm has it\n")
     no_qemu = {**vm_cache, "PATH": str(tmp_path)}
     assert run(no_qemu, program) == (0, b"hello\n", f"{line}; --backend vm has it\n")
 
