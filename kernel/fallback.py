@@ -44,8 +44,8 @@ def lacks_instruction(task: Task) -> None:
 class Fallback(Protocol):
     """What the kernel is given under --backend auto."""
 
-    def missing(self, task: Task, what: str, who: bytes = b"") -> None:
+    def missing(self, task: Task, what: str, who: bytes = b"", *, vm: bool = True) -> None:
         """A task wants what cannot be emulated.  Raises HandOver, or returns: then the task gets an honest error.
 
-        `who` is the path of its program, where that is not yet the task's.
+        `who` is the path of its program, where that is not yet the task's; `vm` whether real Linux in a VM has it.
         """

@@ -269,10 +269,10 @@ class Kernel:
             task.usage.minflt += 1
             task.signals.shared.usage.minflt += 1
 
-    def refuses(self, what: str) -> None:
+    def refuses(self, what: str, *, vm: bool = True) -> None:
         """The task on the CPU wants what real Linux does and this kernel cannot: see `Fallback.missing`."""
         if self.fallback is not None:
-            self.fallback.missing(self.current, what)
+            self.fallback.missing(self.current, what, vm=vm)
 
     # Memory
 

@@ -32,8 +32,7 @@ def run(options: Options, descriptors: list[int]) -> int:
         fallback.tell(f"{reason.what} cannot be emulated: it runs in a VM", reason.who)
     else:
         if fallback.lacked is not None:
-            what, who = fallback.lacked
-            fallback.tell(f"{what} cannot be emulated; --backend vm has it", who)
+            fallback.tell(*fallback.lacked)
         return status
     from lxrun import vmachine
 
@@ -58,22 +57,22 @@ class Fallback:
     def __init__(self, options: Options, descriptors: list[int]) -> None:
         self.options = options
         self.descriptors = descriptors
-        self.lacked: tuple[str, str] | None = None  # what the guest had to do without, and who wanted it
+        self.lacked: tuple[str, str] | None = None  # the line about what the guest had to do without; who wanted it
         self.positions = positions_of(descriptors)
-        # Whoever watches the guest watches this kernel.  A VM is handed three descriptors; others that lxrun was
+        # gdb is connected to this kernel.  A VM is handed three descriptors; others that lxrun was
         # started with are mostly there by accident, but not if they are named.
-        watched = options.strace is not None or options.stats or options.gdb is not None
         named = any("/dev/fd/" in word or "/proc/self/fd/" in word for word in options.args)
-        self.possible = not (watched or options.root_id or named)
+        self.possible = not (options.gdb is not None or options.root_id or named)
 
-    def missing(self, task: Task, what: str, who: bytes = b"") -> None:
+    def missing(self, task: Task, what: str, who: bytes = b"", *, vm: bool = True) -> None:
         """See `kernel.fallback.Fallback`."""
         path = who if who or task.exe is None else task.exe.text
         program = os.fsdecode(path.rpartition(b"/")[2])
-        if self.possible and not outside.changed and not self.has_read() and self.has_vm():
+        if vm and self.possible and not outside.changed and not self.has_read() and self.has_vm():
             raise HandOver(what, program)
         if self.lacked is None:
-            self.lacked = what, program
+            end = "; --backend vm has it" if vm else ", and a VM has none either"
+            self.lacked = f"{what} cannot be emulated{end}", program
 
     def has_read(self) -> bool:
         """Whether a file was read that a VM is not handed; `outside` knows it of streams."""

@@ -84,6 +84,8 @@ def run(options: Options, descriptors: list[int], fallback: Fallback | None = No
     except HandOver:
         machine.host_signals.release()
         machine.kernel.cpu.kicked = False  # or the watcher would go on kicking
+        if machine.tracer is not None:
+            machine.tracer.break_off()
         fscred.override_creds(fscred.OURSELVES)
         os.umask(umask)
         handed_over = True
@@ -376,7 +378,7 @@ class Machine:
             self.hostfs.cache.writeback()
         if self.trace_file is not None:
             self.trace_file.close()
-        if self.stats is not None and self.stats.counters:
+        if self.stats is not None and self.stats.counters and store:
             write_error(self.stats.report(self.kernel.cpu))
 
 

@@ -316,15 +316,12 @@ def _check(options: Options) -> None:
 
 def _check_vm(options: Options) -> None:
     """What a kernel that is not lxrun's own cannot be asked."""
-    refused = (
-        (options.strace is not None, "--strace"),
-        (options.stats, "--stats"),
-        (options.gdb is not None, "--gdb"),
-        (options.root_id, "--root-id"),
-    )
-    for given, name in refused:
+    for given, name, instead in (
+        (options.gdb is not None, "--gdb", "; a gdb of the guest's runs in the VM: lxrun --backend vm gdb PROGRAM"),
+        (options.root_id, "--root-id", ""),
+    ):
         if given:
-            raise UsageError(f"{name} needs lxrun's own kernel, and with --backend vm there is none")
+            raise UsageError(f"{name} needs lxrun's own kernel, and with --backend vm there is none{instead}")
 
 
 def parse_volume(text: str) -> Volume:

@@ -6,6 +6,7 @@ The time of a call is from its entry to its result, waiting included, as `strace
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Protocol
 
@@ -38,14 +39,15 @@ class Counter:
 
 
 class Stats:
-    """Counts calls from its creation on."""
+    """Counts calls from its creation on.  `clock` gives nanoseconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int] = perf_counter_ns) -> None:
+        self.clock = clock
         self.counters: dict[str, Counter] = {}
         self.pending: dict[int, tuple[Counter, int]] = {}  # by tid: the call in progress and when it began
         self.memory: dict[int, Memory] = {}  # every address space a task had: execve makes a new one
         self.signals = 0
-        self.started = perf_counter_ns()
+        self.started = clock()
 
     # What the dispatcher reports
 
@@ -55,10 +57,10 @@ class Stats:
             counter = self.counters[name] = Counter()
         mm: Memory = task.mm  # type: ignore[attr-defined]
         self.memory[id(mm)] = mm
-        self.pending[task.tid] = (counter, perf_counter_ns())  # type: ignore[attr-defined]
+        self.pending[task.tid] = (counter, self.clock())  # type: ignore[attr-defined]
 
     def leave(self, task: object, result: int) -> None:
-        now = perf_counter_ns()
+        now = self.clock()
         found = self.pending.pop(task.tid, None)  # type: ignore[attr-defined]
         if found is not None:
             counter, began = found
@@ -78,9 +80,9 @@ class Stats:
 
     # What the user sees
 
-    def report(self, cpu: Processor) -> str:
-        """The table, ready to print."""
-        wall = perf_counter_ns() - self.started
+    def report(self, cpu: Processor | None) -> str:
+        """The table, ready to print; without a processor of our own, without what that counts."""
+        wall = self.clock() - self.started
         rows = sorted(self.counters.items(), key=lambda item: (-item[1].time, item[0]))
         lines = ["   % time    seconds   µs/call     calls    errors  syscall", _RULE]
         total = Counter()
@@ -97,13 +99,13 @@ class Stats:
         peak = max((mm.peak_pages for mm in spaces), default=0)
         facts = (
             ("wall time", f"{wall / 1e9:.3f} s, {share(total.time, wall):.0f} % of it in calls"),
-            ("slices", f"{cpu.slices} runs of guest code"),
+            ("slices", f"{cpu.slices} runs of guest code" if cpu else ""),
             ("signals", str(self.signals)),
             ("page faults", f"{minor + major} ({minor} minor, {major} major)"),
-            ("TLB", f"{cpu.fills} fills, {cpu.flushes} flushes"),
+            ("TLB", f"{cpu.fills} fills, {cpu.flushes} flushes" if cpu else ""),
             ("peak memory", f"{peak * 4} KiB ({peak} pages)"),
         )
-        lines += [f"{name:>11}  {value}" for name, value in facts]
+        lines += [f"{name:>11}  {value}" for name, value in facts if value]
         return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emu.arch import x86_64
@@ -31,13 +32,22 @@ def run(options: Options, descriptors: list[int], replay: bytes = b"") -> int:
     standard input gives before what is still there to be read.
     """
     order, memory, images = prepared(options, descriptors)
+    watch = None
+    if options.strace is not None or options.stats:
+        from lxrun.vmtrace import Watch
+
+        watch = Watch(options, raw=order.streams[0] is Stream.TERMINAL)
+        order = replace(order, tracing=watch.tracing)
     try:
         machine = Machine(images, order.root, memory, probe(images), order.volumes)
-        return run_session(machine, order, replay)
+        return run_session(machine, order, replay, watch)
     except VmError as error:
         raise RunFailure(INTERNAL, str(error)) from None
     except NotStarted as failure:
         raise explained(options, failure) from None
+    finally:
+        if watch is not None:
+            watch.close()
 
 
 def prepared(options: Options, descriptors: list[int]) -> tuple[Order, int, Images]:

@@ -113,7 +113,9 @@ def test_an_instruction_set_that_the_note_says_is_needed(vm_cache: dict[str, str
     assert run(vm_cache, program) == (0, b"hello\n", f"{line}: it runs in a VM\n")
     assert run(vm_cache, "--backend", "emulate", program) == (0, b"hello\n", "")
     with_strace = run(vm_cache, "--strace=trace=none", program)
-    assert with_strace[:2] == (0, b"hello\n") and with_strace[2].endswith(f"{line}; --backend vm has it\n")
+    assert with_strace == (0, b"hello\n", f"{line}: it runs in a VM\n+++ exited with 0 +++\n")
+    not_for_a_vm = run(vm_cache, program, "/dev/fd/3")
+    assert not_for_a_vm == (0, b"hello\n", f"{line}; --backend vm has it\n")
     no_qemu = {**vm_cache, "PATH": str(tmp_path)}
     assert run(no_qemu, program) == (0, b"hello\n", f"{line}; --backend vm has it\n")
 
@@ -309,6 +311,75 @@ def test_a_file_system_in_a_file(vm_cache: dict[str, str], tmp_path: Path) -> No
         line = "lxrun: busybox: /dev/loop-control cannot be emulated: it runs in a VM\n"
         assert (status, out, error) == (0, b"stored\n", line)
         assert b"stored\n" in image.read_bytes()
+
+
+TUN = r"""
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+int main(void) {
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    strcpy(request.ifr_name, "lx%d");
+    int fd = open("/dev/net/tun", O_RDWR);
+    int failed = ioctl(fd, TUNSETIFF, &request);
+    printf("%d %s %s\n", fd >= 0, failed ? strerror(errno) : "made", request.ifr_name);
+}
+"""
+FUSE = r"""
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <unistd.h>
+int main(void) {
+    char options[64], data[65536];
+    int fd = open("/dev/fuse", O_RDWR);
+    if (fd < 0)
+        return perror("/dev/fuse"), 1;
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+    if (mount("test", "point", "fuse", 0, options))
+        return perror("mount"), 1;
+    ssize_t size = read(fd, data, sizeof data);
+    struct fuse_in_header *head = (void *)data;
+    printf("%d %d\n", size >= (ssize_t)sizeof *head, head->opcode == FUSE_INIT);
+    umount2("point", MNT_DETACH);
+}
+"""
+
+
+def test_a_network_of_a_program(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "tap", TUN, "-static")
+    absent = b"0 Bad file descriptor lx%d\n"
+    assert run(vm_cache, "--backend", "emulate", program) == (0, absent, "")
+    if os.getuid():
+        assert run(vm_cache, program) == (0, absent, "")
+    else:
+        line = "lxrun: tap: /dev/net/tun cannot be emulated: it runs in a VM\n"
+        assert run(vm_cache, program) == (0, b"1 made lx0\n", line)
+
+
+def test_a_file_system_of_a_program(vm_cache: dict[str, str], tmp_path: Path) -> None:
+    program = built(tmp_path, "files", FUSE, "-static")
+    (tmp_path / "point").mkdir()
+    absent = "/dev/fuse: No such file or directory\n"
+    assert run(vm_cache, "--backend", "emulate", "-w", tmp_path, program) == (1, b"", absent)
+    status, out, error = run(vm_cache, "-w", tmp_path, program)
+    line, _, rest = error.partition("\n")
+    assert line == "lxrun: files: /dev/fuse cannot be emulated: it runs in a VM"
+    assert (status, out, rest) == ((1, b"", "mount: Operation not permitted\n") if os.getuid() else (0, b"1 1\n", ""))
+
+
+def test_a_device_that_a_vm_has_not_either(vm_cache: dict[str, str]) -> None:
+    command = ["/bin/busybox", "cat", "/dev/kvm"]
+    refused = "cat: can't open '/dev/kvm': No such file or directory\n"
+    line = "lxrun: busybox: /dev/kvm cannot be emulated, and a VM has none either\n"
+    assert run(vm_cache, *command) == (1, b"", refused + line)
+    assert run(vm_cache, "--backend", "emulate", *command) == (1, b"", refused)
+    assert run(vm_cache, "--backend", "vm", *command) == (1, b"", refused)
 
 
 def test_what_only_root_may_is_refused_to_others(vm_cache: dict[str, str], tmp_path: Path) -> None:

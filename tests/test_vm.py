@@ -242,7 +242,12 @@ int main(void) {
         (["--vm-kernel", BUSYBOX], f"kernel {BUSYBOX}: it is not a Linux kernel image (bzImage)"),
         (["-v", f"{BUSYBOX}:/b"], f"-v {BUSYBOX}:/b: only directories can be shown to a VM, and this is a file"),
         (["--rootfs", "/none"], "--rootfs /none: there is no such directory"),
-        (["--strace"], "--strace needs lxrun's own kernel, and with --backend vm there is none"),
+        (["-0"], "--root-id needs lxrun's own kernel, and with --backend vm there is none"),
+        (
+            ["--gdb", "0"],
+            "--gdb needs lxrun's own kernel, and with --backend vm there is none; "
+            "a gdb of the guest's runs in the VM: lxrun --backend vm gdb PROGRAM",
+        ),
     ],
 )
 def test_one_line_for_each_error(vm_cache: dict[str, str], words: list[str], line: str) -> None:

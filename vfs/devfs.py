@@ -211,8 +211,8 @@ class Terminals(Protocol):
     pts_names: dict[bytes, Callable[[], PseudoNode]]
     host_tty: Tty | None
 
-    def refuses(self, what: str) -> None:
-        """Somebody wants what this kernel does not have."""
+    def refuses(self, what: str, *, vm: bool = True) -> None:
+        """Somebody wants what this kernel does not have, and a VM does, or does not either."""
 
     @property
     def jobs(self) -> JobControl: ...
@@ -221,20 +221,31 @@ class Terminals(Protocol):
     def devpts(self) -> DevPts: ...
 
 
+class Lacks(Protocol):
+    """`Terminals.refuses`."""
+
+    def __call__(self, what: str, *, vm: bool = True) -> None: ...
+
+
 class DevDir(TableDir):
-    """/dev itself.  Names of devices that only real Linux has are looked at by who is about to use them."""
+    """/dev itself.  Names of devices that only real Linux has are looked at by who is about to use them: of FUSE
+    everybody, of block devices and networks root."""
 
     __slots__ = ("lacks",)
 
-    def __init__(self, table: dict[bytes, PseudoNode | Callable[[], PseudoNode]], lacks: Callable[[str], None]) -> None:
+    def __init__(self, table: dict[bytes, PseudoNode | Callable[[], PseudoNode]], lacks: Lacks) -> None:
         super().__init__(table, 0o755)
         self.lacks = lacks
 
     def make(self, name: bytes) -> PseudoNode | None:
         found = super().make(name)
-        if found is None and name.startswith(b"loop") and fscred.current.fsuid == 0:
-            self.lacks("/dev/" + os.fsdecode(name))
-        return found
+        if found is not None:
+            return found
+        if name == b"kvm":
+            self.lacks("/dev/kvm", vm=False)
+        elif name == b"fuse" or (fscred.current.fsuid == 0 and (name == b"net" or name.startswith(b"loop"))):
+            self.lacks("/dev/net/tun" if name == b"net" else "/dev/" + os.fsdecode(name))
+        return None
 
 
 class DevFs:

@@ -17,10 +17,11 @@ from vm.cache import cache_directory
 
 # The devices of the machine and the file system of its root.  Whatever these need comes with them.
 NEEDED = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p")
-# What programs ask a kernel for, which loads it then, if it has it as a module: block devices in files, file systems.
+# What programs ask a kernel for, which loads it then, if it has it as a module: block devices in files, file systems,
+# networks in programs.
 ON_DEMAND = (
     "loop", "ext4", "crc32c_generic", "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8",
-    "squashfs", "overlay", "fuse",
+    "squashfs", "overlay", "fuse", "tun",
 )  # fmt: skip
 
 KEPT = "kept"  # file of a fetched kernel: the modules that were looked for

@@ -7,14 +7,28 @@ Over the control port go messages: a length (4 bytes, little-endian), a type (on
                      K  a signal's number, one byte: for the program; the agent answers A
                      W  "ROWSxCOLUMNS": the terminal's new size
                      B  1 or 2, one byte: nobody reads this stream any more
+                     G  a thread that was told of may go on: its number, and a signal that is delivered (4 bytes
+                        each), plus 0x100 if it is stopped and is to remain so
+                     M  what is in its memory? a thread's number, size (4 bytes each), address (8)
     from the agent   R  it is ready for an order
                      L  the program is running
                      F  it could not be: a stage, errno (4 bytes), a path and NUL, and for stage x the
                         file's size (8 bytes) and start
                      A  it has passed a signal on
                      B  nobody reads standard input any more
+                     T  an event of a traced thread (below)
+                     M  the memory asked for, as far as it can be read
                      X  the program has ended, with this wait(2) status (4 bytes); its files are stored, and
                         what it has printed may still be on its way
+
+An event is a thread's number (4 bytes), a kind (one letter), the machine's time in nanoseconds (8 bytes), and
+
+    b  the program has begun: its stack pointer          s  a signal is delivered: its number (4), siginfo_t
+    e  a call: AUDIT_ARCH_..., number, six arguments     p  it is stopped by a signal: its number (4)
+    l  the call's result, and the thread's signal mask   w  it goes on in place of a thread that ran a program
+    x  its end: a wait(2) status, minor and major page faults, KiB of memory at most
+
+of 8 bytes each where nothing else is said.
 
 Each standard stream has a port, with pieces of a length (4 bytes) and as many bytes; a piece of length 0
 is the end.  A reader who is slow holds up his own stream and no other.
@@ -45,6 +59,14 @@ class Stream(StrEnum):
     TERMINAL = "t"
 
 
+class Tracing(StrEnum):
+    """What is told of the program's calls."""
+
+    NOTHING = ""
+    COUNTS = "c"  # all, and it does not wait
+    STEPS = "s"  # all, and whoever makes one waits until it is allowed to go on
+
+
 @dataclass(frozen=True)
 class Volume:
     """A directory of the host's, shown in the guest at `guest`."""
@@ -70,6 +92,7 @@ class Order:
     streams: tuple[Stream, Stream, Stream]
     window: tuple[int, int] = (0, 0)  # rows, columns
     volumes: Sequence[Volume] = ()
+    tracing: Tracing = Tracing.NOTHING
 
     def encoded(self) -> bytes:
         """The payload of O: fields of a letter and a text, each ended by a NUL.
@@ -86,6 +109,8 @@ class Order:
         fields.append((b"C" if self.cwd_wanted else b"c") + self.cwd)
         fields.append(b"S" + "".join(self.streams).encode())
         fields.append(b"W%dx%d" % self.window)
+        if self.tracing:
+            fields.append(b"D" + self.tracing.encode())
         return b"".join(field + b"\0" for field in fields)
 
     def _volumes(self) -> list[tuple[bytes, bytes, bytes]]:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 from vm import NotStarted, VmError
 from vm.guest import Guest
-from vm.protocol import LONGEST_PIECE, PIECE, STAGES, Order, Stream, failure
+from vm.protocol import LONGEST_PIECE, PIECE, STAGES, Order, Stream, Tracing, failure
 from vm.qemu import Machine
+from vm.trace import Trace, Watcher
 from vm.warm import started
 
 BOOT_LIMIT = 90.0  # seconds; a boot by TCG takes 4 on an idle machine
@@ -28,12 +29,12 @@ _FORWARDED = {
 }  # fmt: skip
 
 
-def run(machine: Machine, order: Order, replay: bytes = b"") -> int:
+def run(machine: Machine, order: Order, replay: bytes = b"", watcher: Watcher | None = None) -> int:
     """Run `order` in a new machine; the program's wait(2) status.  Raises VmError and NotStarted.
 
-    `replay` comes before what is to be read from standard input.
+    `replay` comes before what is to be read from standard input.  `watcher` is told what `order.tracing` says.
     """
-    return asyncio.run(Session(machine, order, replay).run())
+    return asyncio.run(Session(machine, order, replay, watcher).run())
 
 
 def warm_up(machine: Machine) -> None:
@@ -60,8 +61,10 @@ async def boots(machine: Machine) -> bool:
 class Session:
     """A program in a machine of its own."""
 
-    def __init__(self, machine: Machine, order: Order, replay: bytes = b"") -> None:
+    def __init__(self, machine: Machine, order: Order, replay: bytes = b"", watcher: Watcher | None = None) -> None:
         self.machine = machine
+        self.watcher = watcher
+        self.trace: Trace | None = None
         self.replay = replay
         self.guest: Guest  # once it is ready for the order
         self.order = order
@@ -104,6 +107,13 @@ class Session:
 
     async def _carry(self) -> int:
         loop = asyncio.get_running_loop()
+        if self.watcher is not None:
+            guest = self.guest
+            self.trace = Trace(
+                self.watcher,
+                self.order.tracing is Tracing.STEPS,
+                lambda kind, payload: loop.call_soon_threadsafe(guest.send, kind, payload),
+            )
         outputs = [asyncio.Event(), asyncio.Event()]
         for number, done in enumerate(outputs, 1):
             _in_thread(self._output, loop, number, done)
@@ -113,9 +123,13 @@ class Session:
             kind, payload = await self.guest.receive()
             if kind == b"X":
                 status = int.from_bytes(payload[:4], "little")
+                if self.trace is not None:
+                    await asyncio.to_thread(self.trace.finish)
                 await self._printed(outputs, status)
                 return status
-            if kind == b"B":
+            if kind in b"TM" and self.trace is not None:
+                self.trace.put(kind, payload)
+            elif kind == b"B":
                 self.reading = False
             elif kind == b"A" and self.unanswered:
                 self.unanswered.pop(0).cancel()

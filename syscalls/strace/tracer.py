@@ -166,12 +166,17 @@ class Tracer:
         self.open = None
         self.tasks.discard(task.tid)
 
+    def break_off(self) -> None:
+        """Nothing more is reported: a line that is open ends here."""
+        if self.open is not None:
+            self.write(" <unfinished ...>\n")
+            self.open = None
+
     # Lines
 
     def _begin(self, task: Any) -> None:
         """A new line for `task`; one that is open is broken off."""
-        if self.open is not None:
-            self.write(" <unfinished ...>\n")
+        self.break_off()
         self.open = task.tid
         self.column = 0
         self.tasks.add(task.tid)

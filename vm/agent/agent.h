@@ -14,6 +14,9 @@ enum { CONTROL = 3, STREAMS = 3, PIECE = 65536, MAX_MESSAGE = 8 << 20, HEAD = 40
 // What becomes of one of the program's streams (protocol.py: Stream).
 enum { CLOSED = 'c', NOTHING = 'n', PIPE = 'p', TERMINAL = 't' };
 
+// What lxrun is told of the program's calls (protocol.py: Tracing).
+enum { COUNTS = 'c', STEPS = 's' };
+
 struct order {
     char **argv, **envp;
     size_t argc, envc;
@@ -25,6 +28,7 @@ struct order {
     const char *cwd;
     int cwd_wanted; // the user asked for this directory: without it nothing is run
     char streams[STREAMS + 1];
+    char tracing; // 0: nothing
     struct winsize window;
 };
 
@@ -53,5 +57,12 @@ void remove_points(void);
 void open_streams(const struct order *order);
 void start(struct order *order);
 void carry(int children);
+
+// trace.c: its calls
+struct rusage;
+void trace_from_start(pid_t pid, char how);
+void trace_stop(pid_t tid, int status);
+void trace_end(pid_t tid, int status, const struct rusage *usage);
+void trace_request(char type, const char *payload, size_t size);
 
 #endif

@@ -55,9 +55,12 @@ void offer_modules(void)
     int fd = open("/proc/sys/kernel/modprobe", O_WRONLY | O_CLOEXEC);
     write(fd, self, sizeof self - 1);
     close(fd);
-    // Who opens it has the module loaded.
+    // Who opens one of these has its module loaded.
     if (!mknod("/dev/loop-control", S_IFCHR | 0660, makedev(10, 237)))
         chown("/dev/loop-control", 0, 6);
+    mknod("/dev/fuse", S_IFCHR | 0666, makedev(10, 229));
+    mkdir("/dev/net", 0755);
+    mknod("/dev/net/tun", S_IFCHR | 0666, makedev(10, 200));
 }
 
 // The kernel wants NAME: each line of /ondemand is a pattern for names, and what is to be loaded, in order.

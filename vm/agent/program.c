@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -148,14 +149,16 @@ static void run(struct order *order, int report)
 
 void start(struct order *order)
 {
-    int report[2];
+    int report[2], gate[2];
     sigset_t none;
-    if (pipe2(report, O_CLOEXEC))
+    if (pipe2(report, O_CLOEXEC) || pipe2(gate, O_CLOEXEC))
         fail('m', "a pipe");
     program = fork();
     if (program < 0)
         fail('m', "a process");
     if (!program) {
+        char nothing;
+        close(gate[1]);
         setsid();
         signal(SIGPIPE, SIG_DFL);
         for (int i = 0; i < STREAMS; i++)
@@ -175,8 +178,13 @@ void start(struct order *order)
         prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT); // a machine that was halted would tell nobody
         if (setgroups(order->group_count, order->groups) || setgid(order->gid) || setuid(order->uid))
             give_up(report[1], errno, 1, "the user");
+        read(gate[0], &nothing, 1); // until it is traced, if it is to be
         run(order, report[1]);
     }
+    if (order->tracing)
+        trace_from_start(program, order->tracing);
+    close(gate[0]);
+    close(gate[1]);
     close(report[1]);
     for (int i = 0; i < STREAMS; i++)
         if (streams[i].other >= 0)
@@ -281,6 +289,8 @@ static void obey(void)
         struct winsize window = {0};
         if (sscanf(payload, "%hux%hu", &window.ws_row, &window.ws_col) == 2 && terminal >= 0)
             ioctl(terminal, TIOCSWINSZ, &window);
+    } else if (type == 'G' || type == 'M') {
+        trace_request(type, payload, size);
     } else if (type == 'B' && size == 1 && payload[0] > 0 && payload[0] < STREAMS) {
         struct stream *stream = &streams[(int)payload[0]]; // nobody reads what it prints: SIGPIPE for it
         if (stream->fd >= 0)
@@ -332,12 +342,19 @@ void carry(int children)
             power_off(); // lxrun is gone
         int state;
         pid_t pid;
-        while ((pid = waitpid(-1, &state, WNOHANG)) > 0)
+        struct rusage usage;
+        while ((pid = wait4(-1, &state, WNOHANG | __WALL, &usage)) > 0) {
+            if (WIFSTOPPED(state)) {
+                trace_stop(pid, state);
+                continue;
+            }
+            trace_end(pid, state, &usage);
             if (pid == program) {
                 status = state;
                 over = 1;
                 kill(-1, SIGKILL); // as when the first process of a machine ends
             }
+        }
         if (over && !told && pid < 0) { // no children are left
             told = 1;
             finish(status);
