@@ -25,13 +25,47 @@ TICK_NS = 4_000_000
 _HOST_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
+class CpuTime:
+    """Processor time of the host's process: for charging tasks, which is done at each switch.
+
+    To read the host's own clock of it is a system call of a microsecond and more.  So that is done once in _LOOK_NS;
+    in between it goes on with the wall clock, which is right unless the host runs something else.  What it
+    was too fast by then, it waits for: it never goes back.
+    """
+
+    __slots__ = ("_ahead", "_last", "_until")
+
+    _LOOK_NS = 1_000_000
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._ahead = 0  # of the wall clock
+        self._until = 0
+
+    def now(self) -> int:
+        wall = time.monotonic_ns()
+        if wall < self._until:
+            cpu = wall + self._ahead
+        else:
+            cpu = time.process_time_ns()
+            self._ahead = cpu - wall
+            self._until = wall + self._LOOK_NS
+        if cpu > self._last:
+            self._last = cpu
+        return self._last
+
+    def slept(self) -> None:
+        """The process did not run for a while, of its own will."""
+        self._until = 0
+
+
 class Clock:
     """The host's clocks.  All times are nanoseconds; offsets set by the guest stay in the guest.
 
     `counter` reads the cycle counter that guests read, if the host's clocks may be computed from it.
     """
 
-    __slots__ = ("_cpu_base", "elapsed_ns", "host_cpu_ns", "realtime_offset", "timekeeper", "was_set")
+    __slots__ = ("_cpu_base", "elapsed_ns", "host_cpu", "realtime_offset", "timekeeper", "was_set")
 
     def __init__(self, counter: Callable[[], int] | None = None) -> None:
         self.realtime_offset = 0
@@ -40,10 +74,9 @@ class Clock:
         # For measuring how long something takes; read on every entry into guest code, so without a frame of
         # its own.
         self.elapsed_ns: Callable[[], int] = time.monotonic_ns
-        # Processor time of the host's process: for charging tasks, which is done at each switch.
-        self.host_cpu_ns: Callable[[], int] = time.process_time_ns
+        self.host_cpu = CpuTime()
         # The interpreter's own start is not the guest's time.
-        self._cpu_base = self.host_cpu_ns()
+        self._cpu_base = self.host_cpu.now()
 
     def monotonic_ns(self) -> int:
         """CLOCK_MONOTONIC: since an arbitrary point, never set."""
@@ -65,7 +98,7 @@ class Clock:
 
     def cpu_ns(self) -> int:
         """CPU time used for the guests since the start, the kernel's share included."""
-        return self.host_cpu_ns() - self._cpu_base
+        return self.host_cpu.now() - self._cpu_base
 
     def set_realtime(self, now_ns: int) -> None:
         """clock_settime(2): moves the guests' clock, not the host's."""

@@ -37,7 +37,7 @@ class RunQueue:
     )  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
-        self._cpu_ns: Callable[[], int] = clock.host_cpu_ns
+        self._cpu_ns: Callable[[], int] = clock.host_cpu.now
         self._elapsed_ns: Callable[[], int] = clock.elapsed_ns
         self._arrivals = 0
         self.heap: list[tuple[int, int, Task]] = []

@@ -40,7 +40,7 @@ _STOPPED, _PREEMPTED, _PAGE_FAULT = Exit.STOPPED, Exit.PREEMPTED, Exit.PAGE_FAUL
 
 def run(kernel: Kernel, init: Task) -> int:
     """Run `init` and all its descendants until it ends, which ends them too; its wait(2) status."""
-    kernel.run_queue.exec_start = kernel.clock.host_cpu_ns()
+    kernel.run_queue.exec_start = kernel.clock.host_cpu.now()
     posix_cpu_timers.update_rlimit_cpu(init)
     kernel.make_ready(init)
     kernel.idle = False
@@ -80,6 +80,7 @@ def _wait_for_work(kernel: Kernel) -> None:
         if not queue.heap:
             _idle(kernel)
     kernel.idle = False
+    kernel.clock.host_cpu.slept()
     queue.switches += 1  # from the idle task
 
 

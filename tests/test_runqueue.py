@@ -19,7 +19,7 @@ class Cpu:
 
     def __init__(self) -> None:
         self.now = 0
-        clock: Any = SimpleNamespace(host_cpu_ns=lambda: self.now, elapsed_ns=lambda: self.now)
+        clock: Any = SimpleNamespace(host_cpu=SimpleNamespace(now=lambda: self.now), elapsed_ns=lambda: self.now)
         self.queue = RunQueue(clock)
 
     def task(self, nice: int = 0, policy: int = SCHED_OTHER, rt_priority: int = 0) -> Any:
