@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from emu.arch import x86_64
 from emu.elf import BadImage, check_header
+from kernel.hostsignals import group_is_orphaned
 from lxrun.diagnostics import CANNOT_RUN, INTERNAL, RunFailure, exec_failure, not_found
 from lxrun.world import IS_DIRECTORY, NOT_REGULAR, below, environment
 from vm import NotStarted, VmError
@@ -19,7 +20,7 @@ from vm.kernels import choose
 from vm.protocol import Order, Stream, Volume
 from vm.qemu import DEFAULT_MEMORY, LEAST_MEMORY, Machine, find_qemu, probe
 from vm.session import run as run_session
-from vm.session import window_size
+from vm.terminal import window_size
 
 if TYPE_CHECKING:
     from lxrun.options import Options
@@ -89,6 +90,7 @@ def make_order(options: Options, descriptors: list[int]) -> Order:
         streams=streams,
         window=(0, 0) if terminal is None else window_size(terminal),
         volumes=[volume(v.host, v.guest, v.read_only) for v in options.volumes],
+        job_control=os.name == "posix" and not group_is_orphaned(),
     )
 
 

@@ -26,9 +26,16 @@ Setup = Callable[[], object]
 class Guest:
     """The program with its output in a pipe, or, `on_terminal`, in a session of its own on a pty."""
 
-    def __init__(self, prefix: list[str], *args: str, setup: Setup | None = None, on_terminal: bool = False) -> None:
+    def __init__(
+        self,
+        prefix: list[str],
+        *args: str,
+        setup: Setup | None = None,
+        on_terminal: bool = False,
+        env: dict[str, str] | None = None,
+    ) -> None:
         command = [*prefix, str(compile_program(SOURCE, "-static")), *args]
-        env = dict(os.environ, PYTHONPATH=str(ROOT))
+        env = dict(os.environ, PYTHONPATH=str(ROOT), **(env or {}))
         self.pid = -1
         if on_terminal:
             self.pid, self.fd = pty.fork()

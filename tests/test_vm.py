@@ -10,17 +10,20 @@ import hashlib
 import io
 import lzma
 import os
+import shlex
 import signal
 import stat
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 from harness import LXRUN, compile_program, require
+from test_hostsignals import Guest
 
 from vm import VmError, cpio, debian, guest, kernels, qemu, session, warm
 from vm.images import Images, initramfs, prepare
@@ -210,6 +213,96 @@ def test_at_a_terminal(vm_cache: dict[str, str]) -> None:
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 4
+
+
+@pytest.fixture(params=[[], ["--strace", "-o", "/dev/null"]], ids=["plain", "traced"])
+def told(vm_cache: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest]]:
+    """Starts tests/guests/told.c in a VM, and ends it."""
+    assert run(vm_cache, BUSYBOX, "true")[0] == 0  # from here on a machine is resumed, and ready within Guest's time
+    cache = {"XDG_CACHE_HOME": vm_cache["XDG_CACHE_HOME"]}
+    guests: list[Guest] = []
+
+    def begin(*args: str, on_terminal: bool = False) -> Guest:
+        prefix = [*LXRUN, "--backend", "vm", *request.param]
+        setup = None if on_terminal else lambda: os.setpgid(0, 0)
+        guests.append(Guest(prefix, *args, setup=setup, on_terminal=on_terminal, env=cache))
+        return guests[-1]
+
+    yield begin
+    for each in guests:
+        each.close()
+
+
+def test_stopped_and_continued(told: Callable[..., Guest]) -> None:
+    guest = told("pause", "15", "18")
+    guest.started()
+    for _ in range(2):
+        guest.kill(signal.SIGTSTP)
+        assert guest.wait(os.WUNTRACED) == f"stopped {int(signal.SIGTSTP)}"
+        guest.kill(signal.SIGCONT)
+        guest.expect("signal 18")
+    guest.kill(signal.SIGTERM)
+    guest.expect("signal 15")
+    assert guest.wait() == "exit 7"
+
+
+def test_a_program_that_stops_itself(told: Callable[..., Guest]) -> None:
+    guest = told("stop", "18")
+    guest.started()
+    assert guest.wait(os.WUNTRACED) == f"stopped {int(signal.SIGSTOP)}"
+    guest.kill(signal.SIGCONT)
+    guest.expect("signal 18")
+    guest.expect("continued")
+    assert guest.wait() == "exit 7"
+
+
+def test_nobody_is_stopped_whom_nobody_would_continue(told: Callable[..., Guest]) -> None:
+    guest = told("pause", "2", "15", on_terminal=True)  # a session of its own, without a shell
+    guest.started()
+    os.write(guest.stdin, b"\x1a\x03")
+    guest.expect("signal 2")
+    guest.kill(signal.SIGTERM)
+    guest.expect("signal 15")
+    assert guest.wait() == "exit 7"
+
+
+def test_a_job_of_a_shell(vm_cache: dict[str, str]) -> None:
+    child = pexpect.spawn(
+        "/bin/bash", ["--norc", "--noprofile", "-i"], env={**vm_cache, "PS1": "next$ "}, timeout=30, encoding="utf-8"
+    )
+    child.expect_exact("next$ ")
+    script = "trap 'echo contin''ued' CONT; echo rea''dy; while :; do read line && echo got $line; done"
+    command = [*LXRUN, "--backend", "vm", BUSYBOX, "sh", "-c", script]
+    child.sendline(shlex.join(command))
+    child.expect("ready\r\n")
+    child.sendline("one")
+    child.expect("got one\r\n")
+    child.send("\x1a")
+    child.expect("Stopped")
+    child.expect_exact("next$ ")
+    child.sendline("stty -a")
+    child.expect(" icanon")
+    child.expect_exact("next$ ")
+    child.sendline("fg")
+    child.expect("continued\r\n")
+    child.sendline("two")
+    child.expect("got two\r\n")
+    child.send("\x1a")
+    child.expect("Stopped")
+    child.expect_exact("next$ ")
+    child.sendline("bg")
+    child.expect("continued\r+\n")
+    child.sendline("echo shell''s; jobs")
+    child.expect("shells\r\n")
+    child.expect("Running")
+    child.sendline("fg")
+    child.expect("fg\r\n")
+    child.sendline("three")
+    child.expect("got three\r\n")
+    child.sendintr()
+    child.expect_exact("next$ ")
+    child.sendline("exit")
+    child.expect(pexpect.EOF)
 
 
 def test_instructions_that_the_engine_lacks(vm_cache: dict[str, str], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ It stands alone: nothing here knows the emulator, and nothing of it is loaded un
     guest.py      a QEMU that runs, and talking to the agent in it
     warm.py       a machine that has booted is kept, and resumed instead of booted
     session.py    one run: order, streams, signals, end
+    terminal.py   the user's terminal; being stopped and continued
     trace.py      what the program calls, for whoever watches
     agent/        the guest's init, in C
 """

@@ -16,6 +16,7 @@ Over the control port go messages: a length (4 bytes, little-endian), a type (on
                         file's size (8 bytes) and start
                      A  it has passed a signal on
                      B  nobody reads standard input any more
+                     Z  the program was stopped by a signal: its number, one byte
                      T  an event of a traced thread (below)
                      M  the memory asked for, as far as it can be read
                      X  the program has ended, with this wait(2) status (4 bytes); its files are stored, and
@@ -93,6 +94,7 @@ class Order:
     window: tuple[int, int] = (0, 0)  # rows, columns
     volumes: Sequence[Volume] = ()
     tracing: Tracing = Tracing.NOTHING
+    job_control: bool = False  # whether there is somebody who continues us when we are stopped
 
     def encoded(self) -> bytes:
         """The payload of O: fields of a letter and a text, each ended by a NUL.
@@ -109,6 +111,8 @@ class Order:
         fields.append((b"C" if self.cwd_wanted else b"c") + self.cwd)
         fields.append(b"S" + "".join(self.streams).encode())
         fields.append(b"W%dx%d" % self.window)
+        if self.job_control:
+            fields.append(b"J")
         if self.tracing:
             fields.append(b"D" + self.tracing.encode())
         return b"".join(field + b"\0" for field in fields)

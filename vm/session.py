@@ -8,13 +8,13 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from vm import NotStarted, VmError
 from vm.guest import Guest
 from vm.protocol import LONGEST_PIECE, PIECE, STAGES, Order, Stream, Tracing, failure
 from vm.qemu import Machine
+from vm.terminal import Terminal, stop, window_size
 from vm.trace import Trace, Watcher
 from vm.warm import started
 
@@ -26,7 +26,9 @@ ANSWER_LIMIT = 20.0  # for the agent to pass a signal on
 # What a process may be sent by name, Linux's numbers; SIGWINCH and SIGCONT change the terminal too.
 _FORWARDED = {
     "SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGUSR1": 10, "SIGUSR2": 12, "SIGALRM": 14, "SIGTERM": 15, "SIGCONT": 18,
+    "SIGTSTP": 20,
 }  # fmt: skip
+_SIGCONT, _SIGTSTP = 18, 20
 
 
 def run(machine: Machine, order: Order, replay: bytes = b"", watcher: Watcher | None = None) -> int:
@@ -75,6 +77,7 @@ class Session:
         self.reading = True  # whether somebody in the guest reads standard input
         self.task: asyncio.Task[int] | None = None
         self.hung = False
+        self.terminal: Terminal | None = None
 
     async def run(self) -> int:
         """The whole of it; the wait(2) status."""
@@ -100,9 +103,11 @@ class Session:
             if kind == b"F":
                 raise _not_started(payload)
             self.launched = True
-            with self._terminal():
-                return await self._carry()
+            self._take_terminal()
+            return await self._carry()
         finally:
+            if self.terminal is not None:
+                self.terminal.give_back()
             await guest.stop()
 
     async def _carry(self) -> int:
@@ -131,6 +136,8 @@ class Session:
                 self.trace.put(kind, payload)
             elif kind == b"B":
                 self.reading = False
+            elif kind == b"Z":
+                self._stop(payload[0])
             elif kind == b"A" and self.unanswered:
                 self.unanswered.pop(0).cancel()
             elif kind == b"F":
@@ -149,7 +156,13 @@ class Session:
     # Signals and the terminal
 
     def _signalled(self, signo: int) -> None:
+        if signo == _SIGCONT and self.terminal is not None:
+            self.terminal.take()
         if not self.launched:
+            if signo == _SIGTSTP:
+                stop(signo)
+            if signo in (_SIGCONT, _SIGTSTP):
+                return
             self.killed = signo
             if self.task is not None:
                 self.task.cancel()
@@ -163,27 +176,25 @@ class Session:
         if self.task is not None:
             self.task.cancel()
 
-    @contextmanager
-    def _terminal(self) -> Iterator[None]:
-        """The user's terminal as a wire: the guest's does all that makes it a terminal."""
+    def _stop(self, signo: int) -> None:
+        """The program was stopped: so are we, until somebody continues us, and by our SIGCONT the program."""
+        for timer in self.unanswered:
+            timer.cancel()  # or the time that we are stopped would count
+        from_terminal = self.terminal is not None and self.terminal.raw and signo == _SIGTSTP
+        if self.terminal is not None:
+            self.terminal.give_back()
+        stop(signo, group=from_terminal)
+
+    def _take_terminal(self) -> None:
         terminals = [fd for fd in range(3) if self.order.streams[fd] is Stream.TERMINAL]
         if not terminals:
-            yield
             return
-        import termios
-        import tty
-
         fd = terminals[0]
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGWINCH, lambda: self.guest.send(b"W", b"%dx%d" % window_size(fd)))
-        before = termios.tcgetattr(fd) if fd == 0 else None
-        try:
-            if before is not None:
-                tty.setraw(fd)
-            yield
-        finally:
-            if before is not None:
-                termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        if fd == 0:
+            self.terminal = Terminal(fd)
+            self.terminal.take()
 
     # Streams, each in a thread of its own: what blocks one is no matter of the others
 
@@ -191,6 +202,8 @@ class Session:
         port = self.guest.streams[0]
         while self.reading:
             data, self.replay = self.replay[:LONGEST_PIECE], self.replay[LONGEST_PIECE:]
+            if not data and self.terminal is not None:
+                self.terminal.wait()
             data = data or _read(0)
             try:
                 port.sendall(PIECE.pack(len(data)) + data)
@@ -214,15 +227,6 @@ class Session:
             loop.call_soon_threadsafe(done.set)
         except RuntimeError:
             pass  # the loop has ended: nobody waits
-
-
-def window_size(fd: int) -> tuple[int, int]:
-    """Rows and columns of a terminal."""
-    try:
-        size = os.get_terminal_size(fd)
-    except OSError:
-        return 0, 0
-    return size.lines, size.columns
 
 
 def _not_started(payload: bytes) -> NotStarted | VmError:

@@ -84,6 +84,7 @@ static void read_order(struct order *order, char *payload, size_t size)
         case 'c': order->cwd = text; break;
         case 'S': memcpy(order->streams, text, strnlen(text, STREAMS)); break;
         case 'D': order->tracing = *text; break;
+        case 'J': order->job_control = 1; break;
         case 'W': sscanf(text, "%hux%hu", &order->window.ws_row, &order->window.ws_col); break;
         case 'V':
             if (!world++)

@@ -29,6 +29,7 @@ struct order {
     int cwd_wanted; // the user asked for this directory: without it nothing is run
     char streams[STREAMS + 1];
     char tracing; // 0: nothing
+    int job_control; // lxrun can be stopped and continued
     struct winsize window;
 };
 
@@ -61,6 +62,7 @@ void carry(int children);
 // trace.c: its calls
 struct rusage;
 void trace_from_start(pid_t pid, char how);
+int is_stopped(int status);
 void trace_stop(pid_t tid, int status);
 void trace_end(pid_t tid, int status, const struct rusage *usage);
 void trace_request(char type, const char *payload, size_t size);

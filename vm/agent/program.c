@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct stream {
 static struct stream streams[STREAMS];
 static int terminal = -1;
 static pid_t program;
+static int overseer = -1; // what its parent says of the program: wait(2) statuses
 
 void open_streams(const struct order *order)
 {
@@ -147,11 +149,48 @@ static void run(struct order *order, int report)
     give_up(report, error, found, path);
 }
 
+// A session of its own, and the terminal's, if there is one; that is returned.
+static int lead_session(const struct order *order)
+{
+    setsid();
+    for (int i = 0; i < STREAMS; i++)
+        if (order->streams[i] == TERMINAL) {
+            ioctl(streams[i].other, TIOCSCTTY, 0);
+            return streams[i].other;
+        }
+    return -1;
+}
+
+// Linux stops no process group by the terminal's signals unless it has a parent of its session outside the group: a
+// shell, which could continue it.  This is that parent.  It says what becomes of the program, and nothing disturbs it.
+static void oversee(pid_t child, int tty, int answer)
+{
+    int status;
+    for (int signo = 1; signo <= SIGRTMAX; signo++)
+        if (signo != SIGCHLD)
+            signal(signo, SIG_IGN);
+    setpgid(child, child);
+    if (tty >= 0)
+        tcsetpgrp(tty, child);
+    dup2(answer, STREAMS);
+    write(STREAMS, &child, sizeof child);
+    for (int i = 0; i < STREAMS; i++)
+        close(i);
+    syscall(SYS_close_range, STREAMS + 1, ~0U, 0);
+    chdir("/");
+    while (waitpid(child, &status, WUNTRACED) == child) {
+        write(STREAMS, &status, sizeof status);
+        if (!WIFSTOPPED(status))
+            break;
+    }
+    _exit(0);
+}
+
 void start(struct order *order)
 {
-    int report[2], gate[2];
+    int report[2], gate[2], said[2];
     sigset_t none;
-    if (pipe2(report, O_CLOEXEC) || pipe2(gate, O_CLOEXEC))
+    if (pipe2(report, O_CLOEXEC) || pipe2(gate, O_CLOEXEC) || pipe2(said, O_CLOEXEC))
         fail('m', "a pipe");
     program = fork();
     if (program < 0)
@@ -159,13 +198,13 @@ void start(struct order *order)
     if (!program) {
         char nothing;
         close(gate[1]);
-        setsid();
+        int tty = lead_session(order);
+        if (order->job_control) {
+            pid_t child = fork();
+            if (child)
+                oversee(child, tty, said[1]);
+        }
         signal(SIGPIPE, SIG_DFL);
-        for (int i = 0; i < STREAMS; i++)
-            if (order->streams[i] == TERMINAL) {
-                ioctl(streams[i].other, TIOCSCTTY, 0);
-                break;
-            }
         // Their own numbers may be among 0, 1 and 2, which are in use by the agent's console.
         for (int i = 0; i < STREAMS; i++)
             if (streams[i].other < 0)
@@ -181,6 +220,14 @@ void start(struct order *order)
         read(gate[0], &nothing, 1); // until it is traced, if it is to be
         run(order, report[1]);
     }
+    close(said[1]);
+    if (order->job_control && (read(said[0], &program, sizeof program) != sizeof program || program < 0))
+        fail('m', "a process");
+    if (order->job_control)
+        overseer = said[0];
+    else
+        close(said[0]);
+    fcntl(said[0], F_SETFL, O_NONBLOCK);
     if (order->tracing)
         trace_from_start(program, order->tracing);
     close(gate[0]);
@@ -309,15 +356,23 @@ static void finish(int status)
     send_message('X', &number, sizeof number);
 }
 
+// The program is stopped: lxrun stops too, and passes on what continues it.
+static void tell_of_stop(int status)
+{
+    unsigned char signo = (unsigned char)WSTOPSIG(status);
+    send_message('Z', &signo, 1);
+}
+
 // Until lxrun ends the machine, which it does when it has the status and all that was printed.
 void carry(int children)
 {
     int status = 0, over = 0, told = 0;
     for (;;) {
-        struct pollfd wait[3 + 2 * STREAMS];
+        struct pollfd wait[4 + 2 * STREAMS];
         nfds_t count = 0;
         wait[count++] = (struct pollfd){.fd = children, .events = POLLIN};
         wait[count++] = (struct pollfd){.fd = ports[CONTROL], .events = POLLIN};
+        wait[count++] = (struct pollfd){.fd = overseer, .events = POLLIN};
         struct stream *in = &streams[0];
         if (!over) {
             if (in->from < in->to && in->fd >= 0)
@@ -340,20 +395,38 @@ void carry(int children)
             obey();
         else if (wait[1].revents & POLLHUP)
             power_off(); // lxrun is gone
-        int state;
+        int state, ended = 0;
         pid_t pid;
         struct rusage usage;
-        while ((pid = wait4(-1, &state, WNOHANG | __WALL, &usage)) > 0) {
+        while ((pid = wait4(-1, &state, WNOHANG | WUNTRACED | __WALL, &usage)) > 0) {
             if (WIFSTOPPED(state)) {
+                // If it is its parent's, that tells of it
+                if (pid == program && overseer < 0 && is_stopped(state))
+                    tell_of_stop(state);
                 trace_stop(pid, state);
                 continue;
             }
             trace_end(pid, state, &usage);
             if (pid == program) {
                 status = state;
-                over = 1;
-                kill(-1, SIGKILL); // as when the first process of a machine ends
+                ended = 1;
             }
+        }
+        ssize_t size;
+        while (overseer >= 0 && (size = read(overseer, &state, sizeof state)) >= 0) {
+            if (size == sizeof state && WIFSTOPPED(state)) {
+                tell_of_stop(state);
+            } else if (size == sizeof state) {
+                status = state;
+                ended = 1;
+            } else {
+                close(overseer);
+                overseer = -1;
+            }
+        }
+        if (ended && !over) {
+            over = 1;
+            kill(-1, SIGKILL); // as when the first process of a machine ends
         }
         if (over && !told && pid < 0) { // no children are left
             told = 1;

@@ -96,10 +96,18 @@ static int tell_of_exec(pid_t tid)
     return 1;
 }
 
+// Whether a stop that wait4(2) has reported is one by a signal, as whoever does not trace sees it.
+int is_stopped(int status)
+{
+    return !tracing || (status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP);
+}
+
 // A stop that wait4(2) has reported.
 void trace_stop(pid_t tid, int status)
 {
     int signo = WSTOPSIG(status), event = status >> 16, told = 0, stopped = 0;
+    if (!tracing)
+        return;
     if (signo == (SIGTRAP | 0x80)) {
         told = tell_of_call(tid);
         signo = 0;
