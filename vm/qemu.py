@@ -65,7 +65,8 @@ class Machine:
         """
         # Of TCG's processors "max" has the most instructions, AVX2 among them; four levels of page tables
         # are walked faster than five, and without SMAP the kernel need not guard each access to user memory.
-        cpu = "max,la57=off,smap=off" if self._emulated else "host"
+        # With ERMS the kernel and libraries would move memory by bytes, and TCG does so one by one.
+        cpu = "max,la57=off,smap=off,erms=off" if self._emulated else "host"
         words = [qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "none"]
         kind = "pc,usb=off,vmport=off,hpet=off"
         if memory is not None:
