@@ -16,7 +16,8 @@ Over the control port go messages: a length (4 bytes, little-endian), a type (on
                         file's size (8 bytes) and start
                      A  it has passed a signal on
                      B  nobody reads standard input any more
-                     Z  the program was stopped by a signal: its number, one byte
+                     Z  the program was stopped by a signal: its number, and how many bytes it had written
+                        to 1 and to 2 (8 bytes each)
                      T  an event of a traced thread (below)
                      M  the memory asked for, as far as it can be read
                      X  the program has ended, with this wait(2) status (4 bytes); its files are stored, and
@@ -47,6 +48,7 @@ from enum import StrEnum
 
 HEAD = struct.Struct("<Ic")
 PIECE = struct.Struct("<I")
+STOP = struct.Struct("<3Q")
 LONGEST_PIECE = 1 << 16
 STAGES = {b"u": "find", b"x": "exec", b"w": "cwd"}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from vm import NotStarted, VmError
 from vm.guest import Guest
-from vm.protocol import LONGEST_PIECE, PIECE, STAGES, Order, Stream, Tracing, failure
+from vm.protocol import LONGEST_PIECE, PIECE, STAGES, STOP, Order, Stream, Tracing, failure
 from vm.qemu import Machine
 from vm.terminal import Terminal, stop, window_size
 from vm.trace import Trace, Watcher
@@ -78,6 +78,7 @@ class Session:
         self.task: asyncio.Task[int] | None = None
         self.hung = False
         self.terminal: Terminal | None = None
+        self.printed = [0, 0]  # bytes of outputs 1 and 2
 
     async def run(self) -> int:
         """The whole of it; the wait(2) status."""
@@ -137,7 +138,7 @@ class Session:
             elif kind == b"B":
                 self.reading = False
             elif kind == b"Z":
-                self._stop(payload[0])
+                await self._stop(*STOP.unpack(payload))
             elif kind == b"A" and self.unanswered:
                 self.unanswered.pop(0).cancel()
             elif kind == b"F":
@@ -176,8 +177,15 @@ class Session:
         if self.task is not None:
             self.task.cancel()
 
-    def _stop(self, signo: int) -> None:
-        """The program was stopped: so are we, until somebody continues us, and by our SIGCONT the program."""
+    async def _stop(self, signo: int, *written: int) -> None:
+        """The program was stopped: so are we, when we have printed what it had `written`, until somebody continues us,
+        and by our SIGCONT the program."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_LIMIT):
+                while any(done < count for done, count in zip(self.printed, written, strict=True)):
+                    await asyncio.sleep(0.002)
+        except TimeoutError:
+            pass  # nobody takes it
         for timer in self.unanswered:
             timer.cancel()  # or the time that we are stopped would count
         from_terminal = self.terminal is not None and self.terminal.raw and signo == _SIGTSTP
@@ -216,13 +224,13 @@ class Session:
         port = self.guest.streams[number]
         wanted = True
         while data := _piece(port):
-            if not wanted:
-                continue
-            try:
-                _write(number, data)
-            except OSError:
-                wanted = False
-                loop.call_soon_threadsafe(self.guest.send, b"B", bytes([number]))
+            if wanted:
+                try:
+                    _write(number, data)
+                except OSError:
+                    wanted = False
+                    loop.call_soon_threadsafe(self.guest.send, b"B", bytes([number]))
+            self.printed[number - 1] += len(data)
         try:
             loop.call_soon_threadsafe(done.set)
         except RuntimeError:

@@ -26,6 +26,7 @@ struct stream {
     char *data;  // bytes on their way
     size_t from, to;
     uint32_t expected; // bytes of the current piece that have not come yet (stdin)
+    uint64_t taken; // bytes of an output so far
     int ended;   // nothing comes any more; of an output lxrun has been told
 };
 static struct stream streams[STREAMS];
@@ -310,6 +311,7 @@ static void drain(int number)
         if (count < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         uint32_t length = count > 0 ? (uint32_t)count : 0;
+        stream->taken += length;
         memcpy(stream->data, &length, 4);
         stream->from = 0;
         stream->to = 4 + length;
@@ -356,11 +358,15 @@ static void finish(int status)
     send_message('X', &number, sizeof number);
 }
 
-// The program is stopped: lxrun stops too, and passes on what continues it.
+// The program is stopped: lxrun prints what there is of its output, stops too, and passes on what continues it.
 static void tell_of_stop(int status)
 {
-    unsigned char signo = (unsigned char)WSTOPSIG(status);
-    send_message('Z', &signo, 1);
+    uint64_t stop[STREAMS] = {(uint64_t)WSTOPSIG(status)};
+    for (int i = 1; i < STREAMS; i++) {
+        drain(i);
+        stop[i] = streams[i].taken;
+    }
+    send_message('Z', stop, sizeof stop);
 }
 
 // Until lxrun ends the machine, which it does when it has the status and all that was printed.
