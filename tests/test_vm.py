@@ -403,6 +403,20 @@ sys.exit(main(sys.argv[1:]))
     assert not Path(f"/proc/{machine_pid}").exists()
 
 
+def test_a_qemu_that_is_killed(vm_cache: dict[str, str]) -> None:
+    words = [*LXRUN, "--backend", "vm", BUSYBOX, "sh", "-c", "echo ready; sleep 1000"]
+    for signo, why in (
+        (signal.SIGKILL, "somebody killed QEMU, maybe a host short of memory (the VM has 1024 MiB; --memory gives it less)"),
+        (signal.SIGABRT, "QEMU ended by SIGABRT"),
+    ):
+        with subprocess.Popen(words, env=vm_cache, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+            (machine_pid,) = children(process.pid)
+            os.kill(machine_pid, signo)
+            _, error = process.communicate(timeout=60)
+        assert (process.returncode, own_line(error)) == (125, f"the VM ended without a word from the guest: {why}")
+
+
 def test_an_accelerator_that_boots_nothing_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", fake_qemu(tmp_path, f"echo x >> {tmp_path}/tries; kill -ABRT $$")["PATH"])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

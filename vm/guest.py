@@ -123,7 +123,18 @@ class Guest:
         if self.shutdown_reason in ("guest-reset", "guest-panic"):
             memory = self.machine.memory >> 20
             return VmError(f"the VM's kernel gave up ({memory} MiB of memory; --memory gives it more)")
-        return VmError(f"the VM {what}")
+        return VmError(f"the VM {what}{self._killed()}")
+
+    def _killed(self) -> str:
+        """What is known of a QEMU that did not end by itself."""
+        status = self.process.poll() if self.process is not None else None
+        if status is None or status >= 0:
+            return ""
+        name = signal.Signals(-status).name if -status in signal.valid_signals() else f"signal {-status}"
+        if -status != int(getattr(signal, "SIGKILL", 0)):
+            return f": QEMU ended by {name}"
+        memory = self.machine.memory >> 20
+        return f": somebody killed QEMU, maybe a host short of memory (the VM has {memory} MiB; --memory gives it less)"
 
     def _note_shutdown(self, event: Message) -> bool:
         data = event["data"]

@@ -18,7 +18,7 @@ from vm.terminal import Terminal, stop, window_size
 from vm.trace import Trace, Watcher
 from vm.warm import started
 
-BOOT_LIMIT = 90.0  # seconds; a boot by TCG takes 4 on an idle machine
+BOOT_LIMIT = 90.0  # seconds; a boot by TCG takes 3 on an idle machine
 PROBE_LIMIT = 15.0  # an accelerator that needs longer is none
 LAST_WORDS_LIMIT = 1.0  # for the readers of a program that was told to end
 ANSWER_LIMIT = 20.0  # for the agent to pass a signal on
