@@ -406,7 +406,10 @@ sys.exit(main(sys.argv[1:]))
 def test_a_qemu_that_is_killed(vm_cache: dict[str, str]) -> None:
     words = [*LXRUN, "--backend", "vm", BUSYBOX, "sh", "-c", "echo ready; sleep 1000"]
     for signo, why in (
-        (signal.SIGKILL, "somebody killed QEMU, maybe a host short of memory (the VM has 1024 MiB; --memory gives it less)"),
+        (
+            signal.SIGKILL,
+            "somebody killed QEMU, maybe a host short of memory (the VM has 1024 MiB; --memory gives it less)",
+        ),
         (signal.SIGABRT, "QEMU ended by SIGABRT"),
     ):
         with subprocess.Popen(words, env=vm_cache, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
