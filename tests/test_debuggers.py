@@ -155,7 +155,8 @@ def test_gdb(pair: Pair, session: str) -> None:
         (work / "arguments").write_text("\n".join(words))
 
     gdb = f"""mapfile -t words < arguments
-        exec gdb -q -nx -batch "${{words[@]}}" --args {program} {argument} 2>&1"""
+        gdb -q -nx -batch "${{words[@]}}" --args {program} {argument} 2>&1 | cat  # which waits for all of them
+        exit ${{PIPESTATUS[0]}}"""
     result = pair(["/bin/bash", "-c", gdb], prepare=prepare, blank=BLANK)
     assert b"begins" in result.stdout and b"No symbol table" not in result.stdout
 
@@ -275,7 +276,8 @@ def test_strace_follows_make(tmp_path: Path) -> None:
 def test_strace_options(pair: Pair, options: list[str]) -> None:
     """Counting, stacks, and calls that fail because the tracer says so."""
     require("strace", "/usr/bin/strace")
+    child = "" if "-k" in options else "/bin/echo b;"  # whose SIGCHLD comes sooner or later, and has a stack too
     pair(
-        ["/usr/bin/strace", *options, "/bin/sh", "-c", "echo a; /bin/echo b; kill -USR1 $$"],
+        ["/usr/bin/strace", *options, "/bin/sh", "-c", f"echo a; {child} kill -USR1 $$"],
         blank=(r"0x[0-9a-f]+|\+ADDRESS", r"si_(pid|uid|.time)=.*?[,}]", r"^ *\d+\.\d+ .*|[ \d.]+(usecs|total).*"),
     )
