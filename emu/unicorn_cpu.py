@@ -126,6 +126,15 @@ class UnicornCpu:
     UNICORN.
     """
 
+    __slots__ = (
+        "_arch", "_batches", "_booting", "_context", "_context_restore", "_context_save", "_ctl", "_emu_start",
+        "_emu_stop", "_error", "_exception_words", "_exit", "_fault_word", "_flush_at", "_flushed", "_grow",
+        "_grow_at", "_handle", "_ids", "_invalidating", "_keep", "_kept", "_lib", "_most", "_pack_call", "_pages",
+        "_port_registers", "_reg_read", "_reg_read_batch", "_reg_write", "_reg_write_batch", "_registers",
+        "_scratch", "_scratch_view", "_serve_with", "_stop_on_write", "_supervisor", "_unusual", "_window", "alarm",
+        "call", "counter", "fault_access", "fault_address", "fills", "flushes", "kicked", "slices", "vector",
+    )  # fmt: skip
+
     def __init__(self, arch: ModuleType) -> None:
         path = library_path()
         slow = ctypes.CDLL(path)

@@ -75,6 +75,15 @@ class Pipe:
         was_full = len(buffers) >= self.slots
         done = 0
         start = self.start
+        if not start and len(spans) == 1:
+            first, span = buffers[0], spans[0]
+            have = len(first)
+            if have == len(span) or (have < len(span) and len(buffers) == 1):  # nearly always: all there is, once
+                span[:have] = first
+                buffers.popleft()
+                if was_full or self.fasync_writers is not None:
+                    self._taken(was_full)
+                return have
         for span in spans:
             room = len(span)
             at = 0
@@ -139,12 +148,18 @@ class Pipe:
         """Put bytes in, as many as fit.  Raises BlockingIOError when full, BrokenPipeError without readers."""
         if type(spans) is ShortSpans:
             spans = self._writable(spans, packets)
-        size = sum(map(len, spans))
+        size = len(spans[0]) if len(spans) == 1 else sum(map(len, spans))
         if not size:
             return 0
         if not self.readers:
             raise BrokenPipeError(errno.EPIPE, "no readers")
         buffers = self.buffers
+        if not buffers and not packets and len(spans) == 1 and size <= PAGE:  # nearly always
+            buffers.append(bytearray(spans[0]))
+            self.readable.wake(POLLIN | POLLRDNORM)
+            if self.fasync_readers is not None:
+                self.fasync_readers.kill(POLL_IN)
+            return size
         done = 0
         odd = size % PAGE
         if odd and buffers and not packets:
