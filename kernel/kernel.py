@@ -100,16 +100,6 @@ class Kernel:
     Linux's heuristic of refusing only single requests beyond it.
     """
 
-    __slots__ = (
-        "_devpts", "_ipc", "_jobs", "_mqueues", "_shm", "_strict", "_trap", "_unix", "_vdso", "_watches",
-        "aio_max_nr", "aio_nr", "arch", "arena", "call", "calls", "clock", "committed", "core_pattern",
-        "core_uses_pid", "cpu", "cpu_alarm", "current", "debugger", "entropy", "epoll_users", "fallback", "forks",
-        "futexes", "halted", "host_signals", "host_tty", "host_waiters", "hwcap", "idle", "in_kernel", "kcmp_cookie",
-        "last_pid", "max_threads", "memory_limit", "mounts", "need_resched", "pids", "posix_clocks", "pts_names",
-        "run_queue", "secure_computing", "syscall", "syscall_work", "tasks", "text_busy", "ticking", "timers",
-        "tracers", "uring_kept", "uts", "watch_late", "watched", "zero_frame",
-    )  # fmt: skip
-
     def __init__(
         self, arch: ModuleType, calls: Calls, *, memory_limit: int | None = None, tracers: tuple[Tracer, ...] = ()
     ) -> None:
