@@ -43,6 +43,7 @@ from vfs.termbits import (
     TIOCGDEV,
     TIOCGETD,
     TIOCGEXCL,
+    TIOCGLCKTRMIOS,
     TIOCGPGRP,
     TIOCGPTN,
     TIOCGSID,
@@ -78,6 +79,7 @@ FETCHES = {
     TIOCGPTN: 4,
     TIOCGDEV: 4,
     TIOCGEXCL: 4,
+    TIOCGLCKTRMIOS: TERMIOS,
 }
 STORES = {
     TCSETS: TERMIOS,

@@ -368,14 +368,16 @@ class PtyMaster(PtyEnd):
 
 
 class PtySlave(PtyEnd):
-    """The slave, with the line discipline, the modes and the size.  `typed` is what the discipline has no
-    room for yet, `pktstatus` what a master in packet mode has not read yet."""
+    """The slave, with the line discipline, the modes and the size.  `locked` are the modes that nobody may change,
+    None for none; `typed` is what the discipline has no room for yet, `pktstatus` what a master in packet mode has
+    not read yet."""
 
-    __slots__ = ("ldisc", "pktstatus", "typed", "winsize")
+    __slots__ = ("ldisc", "locked", "pktstatus", "typed", "winsize")
 
     def __init__(self, pair: Pty, rdev: int) -> None:
         super().__init__(pair, rdev)
         self.winsize = bytes(8)
+        self.locked: Termios | None = None
         self.pktstatus = 0
         self.typed = bytearray()
         # tty_std_termios
@@ -396,6 +398,8 @@ class PtySlave(PtyEnd):
             self.ldisc.flush_input()
             self._push()
         old = self.termios
+        if self.locked is not None:
+            new.keep(old, self.locked)
         new.c_cflag = new.c_cflag & ~(CSIZE | PARENB) | CS8 | CREAD
         if self.pair.master.packet:
             before, after = default_flow(old), default_flow(new)

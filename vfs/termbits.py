@@ -15,7 +15,7 @@ TIOCGSOFTCAR, TIOCSSOFTCAR, FIONREAD = 0x5419, 0x541A, 0x541B
 TIOCPKT, TIOCNOTTY, TIOCSETD, TIOCGETD, TCSBRKP, TIOCSBRK, TIOCCBRK = (
     0x5420, 0x5422, 0x5423, 0x5424, 0x5425, 0x5427, 0x5428,
 )  # fmt: skip
-TIOCGSID, TIOCVHANGUP = 0x5429, 0x5437
+TIOCGSID, TIOCVHANGUP, TIOCGLCKTRMIOS, TIOCSLCKTRMIOS = 0x5429, 0x5437, 0x5456, 0x5457
 TCGETS2, TCSETS2, TCSETSW2, TCSETSF2 = 0x802C542A, 0x402C542B, 0x402C542C, 0x402C542D
 TIOCGPTN, TIOCSPTLCK, TIOCGDEV, TIOCSIG = 0x80045430, 0x40045431, 0x80045432, 0x40045436
 TIOCGPKT, TIOCGPTLCK, TIOCGEXCL, TIOCGPTPEER = 0x80045438, 0x80045439, 0x80045440, 0x5441
@@ -86,6 +86,18 @@ class Termios:
         self.c_ospeed = baud_rate(self.c_cflag & CBAUD, ospeed)
         code = self.c_cflag >> IBSHIFT & CBAUD
         self.c_ispeed = baud_rate(code, ispeed) if code else self.c_ospeed
+
+    def keep(self, old: Termios, locked: Termios) -> None:
+        """unset_locked_termios: what is not 0 in `locked` stays as it is in `old`."""
+        self.c_iflag ^= (self.c_iflag ^ old.c_iflag) & locked.c_iflag
+        self.c_oflag ^= (self.c_oflag ^ old.c_oflag) & locked.c_oflag
+        self.c_cflag ^= (self.c_cflag ^ old.c_cflag) & locked.c_cflag
+        self.c_lflag ^= (self.c_lflag ^ old.c_lflag) & locked.c_lflag
+        if locked.c_line:
+            self.c_line = old.c_line
+        self.c_cc = bytes(
+            before if held else new for before, held, new in zip(old.c_cc, locked.c_cc, self.c_cc, strict=True)
+        )
 
     def pack(self, layout: Struct) -> bytes:
         """In guest memory: `layout` is TERMIO, TERMIOS or TERMIOS2."""

@@ -41,6 +41,7 @@ from vfs.termbits import (
     TIOCGDEV,
     TIOCGETD,
     TIOCGEXCL,
+    TIOCGLCKTRMIOS,
     TIOCGPGRP,
     TIOCGPTPEER,
     TIOCGSID,
@@ -51,11 +52,13 @@ from vfs.termbits import (
     TIOCSBRK,
     TIOCSCTTY,
     TIOCSETD,
+    TIOCSLCKTRMIOS,
     TIOCSPGRP,
     TIOCSTI,
     TIOCSWINSZ,
     TIOCVHANGUP,
     WINSIZE,
+    Termios,
 )
 from vfs.wait import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, WaitQueue
 
@@ -75,6 +78,7 @@ SETS = {
     TCSETS2: (TERMIOS2, False), TCSETSW2: (TERMIOS2, False), TCSETSF2: (TERMIOS2, True),
     TCSETA: (TERMIO, False), TCSETAW: (TERMIO, False), TCSETAF: (TERMIO, True),
 }  # fmt: skip
+UNLOCKED = Termios(0, 0, 0, 0, 0, bytes(19))
 JOBS = frozenset((TIOCGPGRP, TIOCSPGRP, TIOCGSID, TIOCSCTTY, TIOCNOTTY))
 
 
@@ -269,6 +273,12 @@ class TtyFile(File):
             tty.jobs.check(tty, SIGTTOU)
             if task.mm.u32(arg):
                 raise OSError(errno.EINVAL, "no such line discipline")
+        elif request == TIOCGLCKTRMIOS:
+            task.mm.write(arg, (tty.slave.locked or UNLOCKED).pack(TERMIOS))
+        elif request == TIOCSLCKTRMIOS:
+            if not tty.jobs.privileged():
+                raise OSError(errno.EPERM, "not privileged")
+            tty.slave.locked = UNLOCKED.changed(TERMIOS, task.mm.read(arg, TERMIOS.size))
         elif request == TIOCVHANGUP:
             if not tty.jobs.privileged():
                 raise OSError(errno.EPERM, "not privileged")

@@ -109,6 +109,8 @@ _IOCTL: dict[str, Arg | None] = {
     "TCSETS": _TERMIOS_IN,
     "TCSETSW": _TERMIOS_IN,
     "TCSETSF": _TERMIOS_IN,
+    "TIOCGLCKTRMIOS": _TERMIOS_OUT,
+    "TIOCSLCKTRMIOS": _TERMIOS_IN,
     "TCSBRK": _DECIMAL,
     "TCSBRKP": _DECIMAL,
     "TCXONC": choice({0: "TCOOFF", 1: "TCOON", 2: "TCIOFF", 3: "TCION"}, "TC"),

@@ -141,6 +141,24 @@ int main(void)
     SHOW(ioctl(s, TCSETSF, &t));
     printf("  waiting %d\n", waiting(s));
 
+    printf("-- locked modes\n");
+    struct termios locks = {.c_iflag = IXON | IUTF8, .c_lflag = ECHO, .c_cflag = CBAUD, .c_cc[VINTR] = 1};
+    SHOW(ioctl(m, TIOCSLCKTRMIOS, &locks));
+    SHOW(ioctl(m, TIOCSLCKTRMIOS, 1));
+    memset(&t, 0, sizeof t);
+    SHOW(ioctl(s, TCSETS, &t));
+    t = modes(s);
+    printf("  %o %o %o %o %d ", t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag, t.c_line);
+    show_bytes("cc", t.c_cc, 19);
+    SHOW(ioctl(s, TIOCGLCKTRMIOS, &t));
+    printf("  %d\n", memcmp(&t, &locks, sizeof t));
+    SHOW(ioctl(s, TIOCGLCKTRMIOS, 1));
+    memset(&locks, 0, sizeof locks);
+    SHOW(ioctl(m, TIOCSLCKTRMIOS, &locks));
+    SHOW(ioctl(s, TCSETS, &t));
+    t = modes(s);
+    printf("  %o %o %o %o\n", t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag);
+
     printf("-- packet mode\n");
     close(s), close(m);
     pair(&m, &s);

@@ -11,8 +11,11 @@ static void on_io(int signo, siginfo_t *info, void *unused)
     band = info->si_code > 0 ? info->si_band : 0;
 }
 
+/* Linux makes input readable first and signals it then: a signal that is to come has a moment for it. */
 static void say(const char *what)
 {
+    for (int ms = 0; ms < 50 && !told[SIGIO] && !told[SIGUSR1]; ms++)
+        usleep(1000);
     printf("%s: SIGIO %d, SIGUSR1 %d band %x\n", what, told[SIGIO] > 0, told[SIGUSR1] > 0, band);
     memset(told, 0, sizeof told);
     band = 0;
