@@ -90,6 +90,11 @@ class Cpu(Protocol):
     kicked: bool  # a kick has not been served yet
     alarm: Alarm  # kicks at a time that is set
     counter: Callable[[], int] | None  # what the guest's cycle counter reads, if that tells the time
+    # From within `Supervisor.syscall`, None if the engine cannot: the registers become those behind the call, with
+    # that result, and may be changed as if `run` had returned, up to `go_on`.  It gives what `syscall` is to
+    # return for guest code to go on with the registers as they are then.
+    leave_call: Callable[[int], None] | None
+    go_on: Callable[[], int] | None
 
     def run(self) -> Exit:
         """Run guest instructions until something happens."""

@@ -95,11 +95,14 @@ def library_path() -> str:
 
 class _Batch(NamedTuple):
     """What the library's batch calls take: register numbers, and a slot of memory for each; and how all of it
-    is laid out."""
+    is laid out.  Only the first `writes` are written by the library: where the program counter is written in place,
+    that is the last, and its value the one at `pc`."""
 
     ids: ctypes.Array[c_int]
     slots: ctypes.Array[c_void_p]
     length: int
+    writes: int
+    pc: int | None
     memory: ctypes.Array[ctypes.c_char]
     layout: Struct
 
@@ -132,7 +135,8 @@ class UnicornCpu:
         "_grow_at", "_handle", "_ids", "_invalidating", "_keep", "_kept", "_lib", "_most", "_pack_call", "_pages",
         "_port_registers", "_reg_read", "_reg_read_batch", "_reg_write", "_reg_write_batch", "_registers",
         "_scratch", "_scratch_view", "_serve_with", "_stop_on_write", "_supervisor", "_unusual", "_window", "alarm",
-        "call", "counter", "fault_access", "fault_address", "fills", "flushes", "kicked", "slices", "vector",
+        "call", "counter", "fault_access", "fault_address", "fills", "flushes", "go_on", "kicked", "leave_call",
+        "slices", "vector",
     )  # fmt: skip
 
     def __init__(self, arch: ModuleType) -> None:
@@ -164,8 +168,12 @@ class UnicornCpu:
 
         self.call = bytearray(64)
         self._pack_call = Struct(f"<{len(arch.CALL_REGISTERS)}Q").pack_into
+        self._registers: Asked | InPlace = Asked(fast, handle, self._ids, arch)
         found = None if PORTABLE else find_registers(fast, handle, arch, self.write)
-        self._registers = found or Asked(fast, handle, self._ids, arch)
+        if found is not None:
+            self._registers = found
+        self.leave_call = self._registers.leave_call
+        self.go_on = self._registers.go_on
 
         self.fault_address = 0
         self.fault_access = 0
@@ -606,10 +614,16 @@ class UnicornCpu:
         layout = Struct(f"<{len(words)}Q" + (f"{len(wide) * RegisterSet.WIDE}s" if wide else ""))
         memory = (ctypes.c_char * layout.size)()
         base = ctypes.addressof(memory)
-        places = [base + 8 * i for i in range(len(words))]
-        places += [base + 8 * len(words) + RegisterSet.WIDE * i for i in range(len(wide))]
-        ids = (c_int * count)(*[self._ids[name] for name in (*words, *wide)])
-        batch = self._batches[registers] = _Batch(ids, (c_void_p * count)(*places), count, memory, layout)
+        places = {name: base + 8 * i for i, name in enumerate(words)}
+        places |= {name: base + 8 * len(words) + RegisterSet.WIDE * i for i, name in enumerate(wide)}
+        pc = None
+        if self._registers.look is None and self._arch.PC in places:  # the library would end the run that this may be part of
+            pc = words.index(self._arch.PC)
+            places[self._arch.PC] = places.pop(self._arch.PC)
+        ids = (c_int * count)(*[self._ids[name] for name in places])
+        slots = (c_void_p * count)(*places.values())
+        writes = count if pc is None else count - 1
+        batch = self._batches[registers] = _Batch(ids, slots, count, writes, pc, memory, layout)
         return batch
 
     def read_set(self, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
@@ -639,9 +653,11 @@ class UnicornCpu:
     def write_set(self, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
         batch = self._batches.get(registers) or self._prepare(registers)
         batch.layout.pack_into(batch.memory, 0, *values)
-        error = self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.length)
+        error = self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.writes)
         if error:
             self._check(error, "writing registers")
+        if batch.pc is not None:
+            self._registers.pc.value = values[batch.pc]
 
     def write(self, values: dict[str, int]) -> None:
         self.write_set(tuple(values), tuple([value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()]))

@@ -45,14 +45,26 @@ def cpu_state(lib: Any, handle: c_void_p, arch: ModuleType) -> tuple[int, int] |
 
 class InPlace:
     """Registers as words of memory: `pick(words)` gives a call's number and arguments, `words[result]` is where its
-    result goes, `pc` the program counter."""
+    result goes, `pc` the program counter; `leave_call` and `go_on` are the engine's."""
 
     def __init__(self, words: memoryview, places: dict[str, int], address: int, arch: ModuleType) -> None:
         self.words = words
         self.pick: Pick = itemgetter(*(places[name] for name in arch.CALL_REGISTERS))
-        self.result = places[arch.RESULT]
+        self.result = result = places[arch.RESULT]
         self.pc = c_uint64.from_address(address + 8 * places[arch.PC])
         self.look: Callable[[], None] | None = None  # it is always up to date
+        pc, size = places[arch.PC], arch.SYSCALL_SIZE
+
+        def leave_call(value: int) -> None:
+            words[result] = value & 0xFFFF_FFFF_FFFF_FFFF
+            words[pc] += size
+
+        def go_on() -> int:
+            words[pc] -= size  # which the library adds when the hook returns
+            return words[result]
+
+        self.leave_call: Callable[[int], None] | None = leave_call
+        self.go_on: Callable[[], int] | None = go_on
 
 
 class Asked:
@@ -82,6 +94,8 @@ class Asked:
         self.result = 0
         self.pc = c_uint64()
         self.look: Callable[[], None] | None = look
+        self.leave_call: Callable[[int], None] | None = None  # it would end the run to write the program counter
+        self.go_on: Callable[[], int] | None = None
         self._put = put
 
     def __setitem__(self, _result: int, value: int) -> None:

@@ -24,6 +24,7 @@ from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.futex import FutexTable
 from kernel.runqueue import TICK_NS, RunQueue
 from kernel.sched import disarm
+from kernel.sigdeliver import deliver
 from kernel.task import Interrupted, broken_off
 from kernel.timers import NEVER, Timer, Timers
 from kernel.uts import Uts
@@ -176,6 +177,7 @@ class Kernel:
         one, so one in _TIMED is timed and stands for all of them.
         """
         calls, call, block = self.calls, self.call, self.cpu.call
+        leave, go_on = (None, None) if self.tracers else (self.cpu.leave_call, self.cpu.go_on)
         untimed = _TIMED
 
         def syscall() -> int | None:
@@ -204,8 +206,13 @@ class Kernel:
                 if result < 0 and LINUX_ERRNO is not None:
                     result = -LINUX_ERRNO.get(-result, 5)
             if task.pending_work:
-                task.result = result
-                return None
+                if leave is None or go_on is None or task.task_works or task.ptrace is not None or self.need_resched or self.syscall_work:
+                    task.result = result
+                    return None
+                leave(result)
+                deliver(task)
+                result = go_on()
+                return None if task.pending_work or task.stopped else result
             return result & _WORD
 
         return syscall

@@ -54,21 +54,17 @@ def deliver(task: Task) -> None:
         if task.kernel.tracers:
             value = task.kernel.cpu.read((task.kernel.arch.RESULT,))[0]
             task.kernel.trace_leave(task, value - (1 << 64) if value >> 63 else value)
+    shared = state.shared
     while task.exit_status is None:
-        if task.ptrace is not None and task.ptrace.trap:
-            task.call = end.ptrace().trap_stop(task)
-            return
-        info, state.injected = state.injected, None
-        if info is None:
-            if state.shared.stop_signal and task.ptrace is None:  # no longer traced: like the others
+        if task.ptrace is None and state.injected is None:
+            if shared.stop_signal:  # no longer traced: like the others
                 task.stopped = True
                 return
-            if task.ptrace is not None:
-                before = state.pending.mask, len(state.pending.queue)
-            info = state.dequeue(state.blocked) if state.deliverable else None
-            if info is not None and task.ptrace is not None and info.signo != SIGKILL:
-                own = before != (state.pending.mask, len(state.pending.queue))
-                task.call = end.ptrace().signal_stop(task, info, own)
+            blocked = state.blocked
+            info = state.dequeue(blocked) if (state.pending.mask | shared.pending.mask) & ~blocked else None
+        else:
+            info = _next_of_traced(task)
+            if task.call is not None or task.stopped:
                 return
         if info is None:
             if state.interrupted is not None or task.ptrace is not None:
@@ -103,6 +99,24 @@ def deliver(task: Task) -> None:
                 return
             continue
         end.do_group_exit(task, signo | end.WCOREDUMP if bit & DEFAULT_CORE and _dump(task, info) else signo)
+
+
+def _next_of_traced(task: Task) -> SigInfo | None:
+    """The next signal of a task that is traced, or was when its tracer let a signal through.  Where the tracer is to
+    be asked about it or about anything else first, that becomes `task.call`."""
+    state = task.signals
+    tracee = task.ptrace
+    if tracee is not None and tracee.trap:
+        task.call = end.ptrace().trap_stop(task)
+        return None
+    info, state.injected = state.injected, None
+    if info is None:
+        before = state.pending.mask, len(state.pending.queue)
+        info = state.dequeue(state.blocked)
+        if info is not None and info.signo != SIGKILL:
+            own = before != (state.pending.mask, len(state.pending.queue))
+            task.call = end.ptrace().signal_stop(task, info, own)
+    return info
 
 
 def _dump(task: Task, info: SigInfo) -> bool:
@@ -183,32 +197,39 @@ def settle_call(task: Task, action: SigAction | None) -> None:
 def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     """handle_signal and signal_delivered: build the frame, block what the action says."""
     state = task.signals
-    kernel = task.kernel
-    arch = kernel.arch
+    cpu = task.kernel.cpu
+    arch = task.kernel.arch
     stack = state.altstack
-    stepping = task.ptrace is not None and task.ptrace.stepping
+    stepping = False
     if task.ptrace is not None:
+        stepping = task.ptrace.stepping
         end.ptrace().step_off(task)
-    old_mask = state.blocked if state.saved_mask is None else state.saved_mask
-    registers = kernel.cpu.read_set(arch.FRAME_REGISTERS)
-    sp, pc = registers[arch.FRAME_SP], registers[arch.FRAME_PC]
-    on_stack = stack.in_use(sp)
+    blocked = state.blocked
+    mask = blocked if state.saved_mask is None else state.saved_mask
+    registers = cpu.read_set(arch.FRAME_REGISTERS)
+    sp = registers[arch.FRAME_SP]
+    flags = action.flags
     top = sp - arch.RED_ZONE
-    if action.flags & SA_ONSTACK and stack.status(top) == 0:
-        top = stack.base + stack.size
-        on_stack = True
+    on_stack = False
+    if stack.size:
+        on_stack = stack.in_use(sp)
+        if flags & SA_ONSTACK and stack.status(top) == 0:
+            top = stack.base + stack.size
+            on_stack = True
     try:
-        if task.rseq is not None and (start_over := task.rseq.interrupt(task, pc)) != pc:
-            kernel.cpu.write({arch.PC: start_over})
-            registers = kernel.cpu.read_set(arch.FRAME_REGISTERS)
+        if task.rseq is not None:
+            pc = registers[arch.FRAME_PC]
+            start_over = task.rseq.interrupt(task, pc)
+            if start_over != pc:
+                cpu.write({arch.PC: start_over})
+                registers = cpu.read_set(arch.FRAME_REGISTERS)
         frame = arch.frame_address(top)
         if on_stack and not stack.holds(frame):
             raise OSError(errno.EFAULT, "the alternate stack is too small")
-        arch.push_frame(
-            kernel.cpu, task.mm, frame, registers,
-            signo=info.signo, handler=action.handler, restorer=action.restorer if action.flags & SA_RESTORER else None,
-            siginfo=info.pack() if action.flags & SA_SIGINFO else None,
-            mask=old_mask, altstack=(stack.base, stack.flags, stack.size), trap=state.trap,
+        state.frame = arch.push_frame(
+            cpu, task.mm, frame, registers, info.signo, action.handler,
+            action.restorer if flags & SA_RESTORER else None, info.pack() if flags & SA_SIGINFO else None,
+            mask, (stack.base, stack.flags, stack.size), state.trap,
         )  # fmt: skip
     except OSError:
         # force_sigsegv: a SIGSEGV whose own frame cannot be built must not be tried again
@@ -217,8 +238,8 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
     if stack.flags & SS_AUTODISARM:
         stack.reset()
     state.saved_mask = None
-    blocked = state.blocked | action.mask
-    if not action.flags & SA_NODEFER:
+    blocked |= action.mask
+    if not flags & SA_NODEFER:
         blocked |= 1 << (info.signo - 1)
     state.blocked = blocked & ~UNBLOCKABLE
     if stepping:
@@ -237,7 +258,7 @@ def sigreturn(task: Task) -> None:
     if task.ptrace is not None:
         task.call_number = -1
     try:
-        mask, (base, flags, size), sp = arch.pop_frame(kernel.cpu, task.mm)
+        mask, (base, flags, size), sp = arch.pop_frame(kernel.cpu, task.mm, state.frame)
     except OSError:
         force_signal(task, SIGSEGV)
         return

@@ -58,6 +58,7 @@ SYNCHRONOUS = sigset(SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS)
 DEFAULT_CORE = sigset(SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS)
 DEFAULT_STOP = sigset(SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
 DEFAULT_IGNORE = sigset(SIGCONT, SIGCHLD, SIGWINCH, SIGURG)
+_STOP_OR_GO = DEFAULT_STOP | sigset(SIGCONT, SIGKILL)
 
 
 class SigAction:
@@ -101,9 +102,13 @@ class Pending:
 
     def collect(self, signo: int) -> SigInfo:
         """Take the oldest `signo` (collect_signal).  One that had no room in the queue has no sender."""
+        queue = self.queue
+        if len(queue) == 1 and queue[0].signo == signo:
+            self.mask &= ~(1 << (signo - 1))
+            return queue.pop()
         found = None
         more = False
-        for info in self.queue:
+        for info in queue:
             if info.signo == signo:
                 if found is not None:
                     more = True
@@ -113,7 +118,7 @@ class Pending:
             self.mask &= ~(1 << (signo - 1))
         if found is None:
             return siginfo.user(signo, 0, 0)
-        self.queue.remove(found)
+        queue.remove(found)
         return found
 
     def flush(self, mask: int) -> None:
@@ -222,7 +227,7 @@ class SignalState:
     """The signal part of task_struct."""
 
     __slots__ = (
-        "altstack", "blocked", "hand", "injected", "interrupted", "pending", "real_blocked", "restart_block",
+        "altstack", "blocked", "frame", "hand", "injected", "interrupted", "pending", "real_blocked", "restart_block",
         "returning", "saved_mask", "shared", "trap",
     )  # fmt: skip
 
@@ -234,6 +239,7 @@ class SignalState:
         self.real_blocked = 0  # rt_sigtimedwait unblocks what it waits for; these still count as blocked
         self.saved_mask: int | None = None
         self.altstack = AltStack()
+        self.frame: Any = None  # the arch's description of the last handler's frame
         # The arch's description of the last fault, kept because later frames show it too (thread.trap_nr)
         self.trap: Any = None
         self.interrupted: InterruptedCall | None = None
@@ -275,17 +281,19 @@ class SignalState:
         """The next in Linux's order: faults of this task, then its own signals before those of the process,
         lowest number first."""
         pending = self.pending
-        if pending.mask & SYNCHRONOUS & ~mask:
+        ready = pending.mask & ~mask
+        if ready & SYNCHRONOUS:
             for info in pending.queue:
                 bit = 1 << (info.signo - 1)
                 if bit & SYNCHRONOUS & ~mask and info.code > 0:
                     return pending.collect(info.signo)
-        for pending in (self.pending, self.shared.pending):
+        if not ready:
+            pending = self.shared.pending
             ready = pending.mask & ~mask
-            if ready:
-                ready = ready & SYNCHRONOUS or ready
-                return pending.collect((ready & -ready).bit_length())
-        return None
+            if not ready:
+                return None
+        ready = ready & SYNCHRONOUS or ready
+        return pending.collect((ready & -ready).bit_length())
 
     def on_exec(self) -> None:
         """What execve(2) does: handlers become defaults, ignored stays ignored, no alternate stack."""
@@ -380,31 +388,27 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
     bit = 1 << (signo - 1)
     if task.exit_status is not None and (to_thread or state.shared.group_exit is not None or not state.shared.live):
         return
-    if bit & DEFAULT_STOP:
-        _flush(task, sigset(SIGCONT))
-    elif signo == SIGCONT:
-        _flush(task, DEFAULT_STOP)
-    if signo in (SIGCONT, SIGKILL):
-        _resume(task, signo)
-    if _ignored(state, signo) and (task.ptrace is None or signo == SIGKILL):
-        if info.timer is not None:
-            info.timer.refused(info)
-        return
+    if bit & _STOP_OR_GO:
+        _prepare_signal(task, signo)
+    if state.hand.actions[signo].handler <= SIG_IGN and _ignored(state, signo):
+        if task.ptrace is None or signo == SIGKILL:
+            if info.timer is not None:
+                info.timer.refused(info)
+            return
     pending = state.pending if to_thread else state.shared.pending
-    if signo < SIGRTMIN and pending.mask & bit and info.timer is None:
-        return
     room = True
-    if info.timer is not None:
-        pass  # its place was kept when it was made
-    elif signo >= SIGRTMIN or info.code < 0:
-        limit = task.rlimits.get(RLIMIT_SIGPENDING)
-        room = limit is None or queued_by(task) < limit[0]
-        if not room and signo >= SIGRTMIN and info.code != siginfo.SI_USER:
-            raise OSError(errno.EAGAIN, "too many signals queued")
+    if info.timer is None:  # the place of a timer's was kept when it was made
+        if signo < SIGRTMIN and pending.mask & bit:
+            return
+        if signo >= SIGRTMIN or info.code < 0:
+            limit = task.rlimits.get(RLIMIT_SIGPENDING)
+            room = limit is None or queued_by(task) < limit[0]
+            if not room and signo >= SIGRTMIN and info.code != siginfo.SI_USER:
+                raise OSError(errno.EAGAIN, "too many signals queued")
     if room:
         pending.queue.append(info)
     pending.mask |= bit
-    if to_thread:
+    if to_thread or (bit & ~state.blocked and task.exit_status is None):
         _notify(task, bit)
     else:
         _choose_thread(task, bit)
@@ -421,6 +425,16 @@ def send_from_host(kernel: Kernel, signo: int) -> None:
         targets = [kernel.tasks[1]]
     for task in targets:
         send(task, info)
+
+
+def _prepare_signal(task: Task, signo: int) -> None:
+    """prepare_signal: one that stops a process forgets what would have it go on, and the other way round."""
+    if signo == SIGCONT:
+        _flush(task, DEFAULT_STOP)
+    elif signo != SIGKILL:
+        _flush(task, sigset(SIGCONT))
+        return
+    _resume(task, signo)
 
 
 def _flush(task: Task, mask: int) -> None:
@@ -457,10 +471,7 @@ def _notify(task: Task, bit: int) -> None:
 
 
 def _choose_thread(task: Task, bit: int) -> None:
-    """complete_signal: the main thread if it can take it, else any that can."""
-    if bit & ~task.signals.blocked and task.exit_status is None:
-        _notify(task, bit)
-        return
+    """complete_signal, for one that the main thread cannot take: any that can."""
     for thread in task.signals.shared.threads:
         if bit & ~thread.signals.blocked and thread.exit_status is None:
             _notify(thread, bit)
@@ -573,7 +584,7 @@ def set_blocked(task: Task, mask: int) -> None:
     state.blocked = mask & ~UNBLOCKABLE
     if newly:
         retarget_shared_pending(task, newly)
-    if state.deliverable:
+    if (state.pending.mask | state.shared.pending.mask) & ~state.blocked:
         task.pending_work = True
 
 

@@ -197,6 +197,13 @@ class UserMemory:
                 start = (entry & PAGE_MASK) + offset if usual else self._entry(address, WRITE)
                 self.physical[start : start + size] = data
             return
+        room = PAGE_SIZE - offset
+        if size - room <= PAGE_SIZE and address + size <= self.task_size:  # in two pages
+            start = self._entry(address, WRITE)
+            self.physical[start : start + room] = data[:room]
+            start = self._entry(address + room, WRITE)
+            self.physical[start : start + size - room] = data[room:]
+            return
         done = 0
         source = memoryview(data)
         for span in self.spans(address, size, WRITE):

@@ -264,8 +264,9 @@ RESTART_SYSCALL = 219
 SIGNAL_STACK_MINIMUM = 2048  # MINSIGSTKSZ of <asm/signal.h>: what sigaltstack(2) insists on
 
 # struct rt_sigframe: return address, ucontext (flags, link, stack, 256 bytes of sigcontext, mask), siginfo
-_FRAME_HEAD = Struct("<QQQQi4xQ")  # pretcode, uc_flags, uc_link, ss_sp, ss_flags, ss_size
+_FRAME_HEAD = Struct("<QQQQI4xQ")  # pretcode, uc_flags, uc_link, ss_sp, ss_flags, ss_size
 _SIGCONTEXT = Struct("<8Q 7QQ QQ HHHH QQQQ Q 64x")
+_FRAME = Struct(_FRAME_HEAD.format + _SIGCONTEXT.format[1:] + "Q")  # all but siginfo
 _UCONTEXT, _STACK, _MCONTEXT, _SIGMASK, _SIGINFO, _FRAME_SIZE = 8, 24, 48, 304, 312, 440
 _CONTEXT_GPRS = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
@@ -292,10 +293,12 @@ _NO_FP = _NO_X87 + _NO_SSE
 _X87_BITS = int.from_bytes((b"\xff" * 10 + bytes(6)) * len(_X87), "little")  # of 16 bytes each holds 10
 _FPU_INITIAL = (0x37F, 0, 0xFFFF, 0, 0, 0, 0x1F80)
 FPU = RegisterSet(_FPU_CONTROL, _X87 + _SSE)
-_HANDLER_REGISTERS = RegisterSet(("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags", *_FPU_CONTROL), _SSE)
+_FPU_MODES = RegisterSet(_FPU_CONTROL)
+_HANDLER_REGISTERS = RegisterSet(("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags"), _SSE)
 FRAME_REGISTERS = RegisterSet(_CONTEXT_GPRS + _FPU_CONTROL, _X87 + _SSE)  # what a frame saves, in its order
 _RETURN_REGISTERS = RegisterSet(("rsp", "rflags"))
-FRAME_SP, FRAME_PC, _FRAME_FLAGS = 15, 16, 17  # places in it
+FRAME_SP, FRAME_PC, _FRAME_FLAGS, _FRAME_FPU = 15, 16, 17, 18  # places in it
+_FX_INITIAL = _FX_HEAD.pack(0x37F, 0, 0, 0, 0, 0, 0x1F80, _MXCSR_MASK)
 _XSAVE_TAIL = b"".join(
     (
         b"\0" * (_SW_OFFSET - 416),
@@ -330,6 +333,9 @@ _FPE_CODES = ((0x01, 7), (0x04, 3), (0x08, 4), (0x12, 5), (0x20, 6))
 
 Trap = tuple[int, int, int]
 """Trap number, error code and CR2 as sigcontext shows them after a fault."""
+Pushed = tuple[int, int, bytes, bytes, tuple[Any, ...], int, tuple[int, int, int]]
+"""A signal's frame: where it is and its size, how it begins and ends, and what that was made of: registers, mask,
+alternate stack."""
 
 
 class SignalMemory(Protocol):
@@ -398,7 +404,6 @@ def push_frame(
     memory: SignalMemory,
     frame: int,
     registers: tuple[Any, ...],
-    *,
     signo: int,
     handler: int,
     restorer: int | None,
@@ -406,7 +411,7 @@ def push_frame(
     mask: int,
     altstack: tuple[int, int, int],
     trap: Trap | None,
-) -> None:
+) -> Pushed:
     """Write struct rt_sigframe at `frame` and set the registers for the handler (x64_setup_rt_frame).
 
     `registers` are FRAME_REGISTERS, `altstack` is (base, flags, size).  Raises OSError(EFAULT) where the
@@ -417,31 +422,47 @@ def push_frame(
     number, error, cr2 = trap or (0, 0, 0)
     fpstate = (frame + 8 + _FRAME_SIZE + 63) & ~63
     base, flags, size = altstack
-    context = _SIGCONTEXT.pack(
-        *registers[: len(_CONTEXT_GPRS)],
+    head = _FRAME.pack(
+        restorer, _UC_FLAGS, 0, base, flags, size,
+        *registers[:_FRAME_FPU],
         USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
         error, number, mask, cr2, fpstate,
+        mask,
     )  # fmt: skip
-    image = save_fpu(*registers[len(_CONTEXT_GPRS) :])
-    head = _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags - (flags >> 31 << 32), size)
-    head += context + mask.to_bytes(8, "little")
+    usual = registers[_FRAME_FPU:-1] == _FPU_INITIAL
+    if usual:
+        image = _FX_INITIAL + registers[-1] + _XSAVE_TAIL
+    else:
+        image = save_fpu(*registers[_FRAME_FPU:])
     if siginfo is None:  # then it keeps whatever the stack held
         memory.write(fpstate, image)
         memory.write(frame, head)
     else:
         memory.write(frame, (head + siginfo).ljust(fpstate - frame, b"\0") + image)
     flags = registers[_FRAME_FLAGS] & ~(_DF | _RF | _TF)
-    cpu.write_set(
-        _HANDLER_REGISTERS,
-        (handler, frame, signo, frame + _SIGINFO, frame + _UCONTEXT, 0, flags, *_FPU_INITIAL, _NO_SSE),
-    )
+    if not usual:
+        cpu.write_set(_FPU_MODES, _FPU_INITIAL)
+    arguments = handler, frame, signo, frame + _SIGINFO, frame + _UCONTEXT, 0, flags, _NO_SSE
+    cpu.write_set(_HANDLER_REGISTERS, arguments)
+    return frame, fpstate + len(image) - frame, head, image, registers, mask, altstack
 
 
-def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int], int]:
+def pop_frame(
+    cpu: Cpu, memory: SignalMemory, pushed: Pushed | None
+) -> tuple[int, tuple[int, int, int], int]:
     """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.  The
     mask, the alternate stack (base, flags, size) and the stack pointer so far.  Raises OSError(EFAULT) for a
-    bad frame."""
+    bad frame.  `pushed` is the last frame written: one that nobody has changed need not be understood again."""
     sp, current = cpu.read_set(_RETURN_REGISTERS)
+    if pushed is not None and pushed[0] == sp - 8:
+        frame, length, head, image, registers, mask, altstack = pushed
+        try:
+            data = memory.read(frame, length)
+        except OSError:
+            data = b""
+        if data.startswith(head) and data.endswith(image) and not (current ^ registers[_FRAME_FLAGS]) & ~_USER_FLAGS:
+            cpu.write_set(FRAME_REGISTERS, registers)
+            return mask, altstack, sp
     usual = (sp + _FRAME_SIZE + 63) & -64  # where the FP state is, unless somebody has moved it
     try:
         data = memory.read(sp - 8, usual + _XSAVE_SIZE + 4 - (sp - 8))
@@ -452,17 +473,17 @@ def pop_frame(cpu: Cpu, memory: SignalMemory) -> tuple[int, tuple[int, int, int]
     if cs | 3 != USER_CS or values[FRAME_PC] >= TASK_SIZE:
         raise OSError(errno.EFAULT, "not a user-mode context")
     if fpstate == usual and len(data) > _SIGINFO:
-        image: bytes | None = data[usual - (sp - 8) :]
+        state: bytes | None = data[usual - (sp - 8) :]
     else:
-        image = memory.read(fpstate, _XSAVE_SIZE) if fpstate else None
-    if image is not None and _FX_HEAD.unpack_from(image)[6] & ~_MXCSR_MASK:
+        state = memory.read(fpstate, _XSAVE_SIZE) if fpstate else None
+    if state is not None and _FX_HEAD.unpack_from(state)[6] & ~_MXCSR_MASK:
         raise OSError(errno.EFAULT, "reserved bits in MXCSR")
-    has_header = image is not None and _has_header(image, memory, fpstate)
+    has_header = state is not None and _has_header(state, memory, fpstate)
     rflags = (current & ~_USER_FLAGS) | (values[_FRAME_FLAGS] & _USER_FLAGS)
-    features = int.from_bytes(image[_FX_SIZE : _FX_SIZE + 8], "little") if image and has_header else _XFEATURES
-    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *load_fpu(image, features)))
+    features = int.from_bytes(state[_FX_SIZE : _FX_SIZE + 8], "little") if state and has_header else _XFEATURES
+    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *load_fpu(state, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
-    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags & 0xFFFF_FFFF, size), sp
+    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags, size), sp
 
 
 def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
