@@ -68,6 +68,10 @@ class Supervisor(Protocol):
     def syscall(self) -> int | None:
         """Serve the call whose registers are in `Cpu.call`; the result, or None to leave `run`."""
 
+    def resume(self) -> int | None:
+        """`syscall` has answered None, or whoever serves in its place: the result with which to go on all the same, by
+        `Cpu.leave_call` and `Cpu.go_on`, or None."""
+
     def page_fault(self, address: int, access: int) -> int:
         """A page-table entry that allows `access` at `address`, or 0 to end `run` with PAGE_FAULT."""
 

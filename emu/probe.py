@@ -21,6 +21,9 @@ class _Nobody:
     def syscall(self) -> int | None:
         return None
 
+    def resume(self) -> int | None:
+        return None
+
     def page_fault(self, address: int, access: int) -> int:
         return 0
 

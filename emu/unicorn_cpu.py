@@ -28,7 +28,7 @@ from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
 from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
 from emu.host import PORTABLE, keeps_time_by
-from emu.unicorn_registers import Asked
+from emu.unicorn_registers import Asked, InPlace
 from emu.unicorn_registers import find as find_registers
 from emu.unicorn_tlb import KeptTlbs, find
 
@@ -411,7 +411,7 @@ class UnicornCpu:
     def _make_syscall(self, supervisor: Supervisor) -> Callable[[], None]:
         """The hook of system calls, a closure as `_make_fill` is; `serve_with` changes what it calls."""
         handle, stop = self._handle, self._emu_stop
-        serve = supervisor.syscall
+        serve, resume = supervisor.syscall, supervisor.resume
         call, pack, pick = self.call, self._pack_call, self._registers.pick
         words: Any = self._registers.words
         result = self._registers.result
@@ -426,6 +426,8 @@ class UnicornCpu:
             try:
                 pack(call, 0, *pick(words))
                 value = serve()
+                if value is None:
+                    value = resume()
                 if value is not None:
                     words[result] = value
                 else:
@@ -617,7 +619,8 @@ class UnicornCpu:
         places = {name: base + 8 * i for i, name in enumerate(words)}
         places |= {name: base + 8 * len(words) + RegisterSet.WIDE * i for i, name in enumerate(wide)}
         pc = None
-        if self._registers.look is None and self._arch.PC in places:  # the library would end the run that this may be part of
+        # In a trap, the library would end the run to write the program counter.
+        if self._registers.look is None and self._arch.PC in places:
             pc = words.index(self._arch.PC)
             places[self._arch.PC] = places.pop(self._arch.PC)
         ids = (c_int * count)(*[self._ids[name] for name in places])

@@ -23,7 +23,7 @@ from kernel.entropy import Entropy
 from kernel.errnos import LINUX_ERRNO, linux_errno
 from kernel.futex import FutexTable
 from kernel.runqueue import TICK_NS, RunQueue
-from kernel.sched import disarm
+from kernel.sched import disarm, within_trap
 from kernel.sigdeliver import deliver
 from kernel.task import Interrupted, broken_off
 from kernel.timers import NEVER, Timer, Timers
@@ -155,6 +155,9 @@ class Kernel:
         self._watches: Watches | None = None
         self.epoll_users: dict[int, EpollUser] = {}  # by uid
         self.tracers = tracers
+        # `Cpu.leave_call`, by which signals are delivered and tasks switched within the trap; None if that cannot be,
+        # or must not: with tracers, and guests that step, for the engine traps before it goes on from there.
+        self.leave_call = None if tracers else self.cpu.leave_call
         self.syscall_work = False  # calls are served by way of kernel/entry.py, for the task on the CPU
         self.debugger: Debugger | None = None  # outside the guest
         self.fallback: Fallback | None = None  # who is asked before something is refused that real Linux could do
@@ -177,7 +180,7 @@ class Kernel:
         one, so one in _TIMED is timed and stands for all of them.
         """
         calls, call, block = self.calls, self.call, self.cpu.call
-        leave, go_on = (None, None) if self.tracers else (self.cpu.leave_call, self.cpu.go_on)
+        go_on = self.cpu.go_on
         untimed = _TIMED
 
         def syscall() -> int | None:
@@ -206,16 +209,25 @@ class Kernel:
                 if result < 0 and LINUX_ERRNO is not None:
                     result = -LINUX_ERRNO.get(-result, 5)
             if task.pending_work:
-                if leave is None or go_on is None or task.task_works or task.ptrace is not None or self.need_resched or self.syscall_work:
-                    task.result = result
-                    return None
-                leave(result)
-                deliver(task)
-                result = go_on()
-                return None if task.pending_work or task.stopped else result
+                leave = self.leave_call
+                if (
+                    leave is not None
+                    and go_on is not None
+                    and not (self.need_resched or task.task_works or task.ptrace is not None)
+                ):
+                    leave(result)
+                    deliver(task)
+                    result = go_on()
+                    if not (task.pending_work or task.stopped or self.leave_call is None):
+                        return result
+                task.result = result
+                return None
             return result & _WORD
 
         return syscall
+
+    def resume(self) -> int | None:
+        return within_trap(self)
 
     def _traced_syscall(self) -> int | None:
         """`syscall` with everybody who watches told."""

@@ -44,23 +44,62 @@ def run(kernel: Kernel, init: Task) -> int:
     posix_cpu_timers.update_rlimit_cpu(init)
     kernel.make_ready(init)
     kernel.idle = False
+    cpu, queue, now = kernel.cpu, kernel.run_queue, kernel.clock.elapsed_ns
+    going = schedule(kernel, None)
+    while going:
+        reason = cpu.run()
+        if queue.guest_began:
+            queue.user_ns += now() - queue.guest_began
+            queue.guest_began = 0
+            _left(kernel, kernel.current, reason)
+        going = schedule(kernel, kernel.current)
+    assert kernel.halted is not None
+    _kill_the_rest(kernel)
+    return kernel.halted
+
+
+def within_trap(kernel: Kernel) -> int | None:
+    """`Supervisor.resume`: the same within the trap, while the engine stands still: it goes on with whoever has the CPU
+    then.  To leave it and enter it again would take a quarter of a switch."""
+    leave, go_on = kernel.leave_call, kernel.cpu.go_on
+    task = kernel.current
+    if leave is None or go_on is None or task.ptrace is not None:
+        return None
     queue = kernel.run_queue
-    heap = queue.heap
-    while True:
-        if not heap:
-            _wait_for_work(kernel)
-        task = queue.pop()
-        if task is not kernel.current:
-            _switch_to(kernel, task)
-        if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
-            posix_cpu_timers.program(kernel)
-        _run(kernel, task)
+    call = kernel.call
+    queue.user_ns += kernel.clock.elapsed_ns() - queue.guest_began
+    queue.guest_began = 0
+    leave(call[0])
+    if task.call is not None:
+        task.call_number, task.call_first = call[0], call[1]
+    going = schedule(kernel, task)
+    result = go_on()
+    if going and kernel.current.ptrace is None and kernel.leave_call is not None:
+        return result
+    queue.guest_began = 0  # the engine is to be left all the same, and all that there was to do then has been done
+    return None
+
+
+def schedule(kernel: Kernel, task: Task | None) -> bool:
+    """Have guest code ready to go on: that of `task`, which has the CPU, or of another.  False when the first process
+    has ended."""
+    queue = kernel.run_queue
+    while kernel.halted is None:
+        if task is None:
+            if not queue.heap:
+                _wait_for_work(kernel)
+            task = queue.pop()
+            if task is not kernel.current:
+                _switch_to(kernel, task)
+            if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
+                posix_cpu_timers.program(kernel)
+        if _goes_on(kernel, task):
+            return True
+        task = None
         if kernel.cpu_alarm is not None:
             kernel.timers.cancel(kernel.cpu_alarm)
             kernel.cpu_alarm = None
-        if kernel.halted is not None:
-            _kill_the_rest(kernel)
-            return kernel.halted
+    return False
 
 
 def _kill_the_rest(kernel: Kernel) -> None:
@@ -106,22 +145,20 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
         override_creds(task.cred)
 
 
-def _run(kernel: Kernel, task: Task) -> None:
-    """Run a task until it sleeps, ends, or has to give way."""
-    cpu = kernel.cpu
+def _goes_on(kernel: Kernel, task: Task) -> bool:
+    """Do what there is to do before the guest code of `task` goes on; False if it sleeps, ends, or has to give way."""
     queue = kernel.run_queue
-    now = kernel.clock.elapsed_ns
     while True:
         if task.stopped:
             _leave(kernel, task)
-            return
+            return False
         if task.pending_work and task.task_works:
             task_work_run(task)
         if task.call is not None:
             if not _advance(kernel, task):
-                return
+                return False
         elif task.result is not None:
-            cpu.set_result(task.result)
+            kernel.cpu.set_result(task.result)
             task.result = None
         if task.pending_work and task.call is None:
             sigdeliver.deliver(task)
@@ -132,10 +169,10 @@ def _run(kernel: Kernel, task: Task) -> None:
                     continue
             _leave(kernel, task)
             end.do_exit(task)
-            return
+            return False
         if task.stopped:
             _leave(kernel, task)
-            return
+            return False
         if task.call is not None:
             continue
         if kernel.need_resched:
@@ -144,37 +181,38 @@ def _run(kernel: Kernel, task: Task) -> None:
                 if task.rseq is not None:
                     _preempt_rseq(kernel, task)
                 queue.preempted(task)
-                return
+                return False
         if not kernel.ticking and (queue.heap or kernel.host_waiters):
             kernel.start_tick()
         if kernel.watch_late:
             kernel.watch(kernel.timers.next())
-        began = now()
+        began = kernel.clock.elapsed_ns()
         if began < kernel.watched:
             queue.guest_began = began
-            reason = cpu.run()
-            queue.user_ns += now() - queue.guest_began
-            queue.guest_began = 0
-        else:
-            reason = _PREEMPTED  # before it could begin
-        if task.ptrace is not None:
-            task.call_number = kernel.call[0] if reason is _STOPPED else -1
-        if reason is _STOPPED:
-            if task.call is not None:
-                task.call_number, task.call_first = kernel.call[0], kernel.call[1]
-        elif reason is _PREEMPTED:
-            queue.update_curr(task)  # so that who wakes now is placed beside it
-            cpu.alarm.passed()
-            kernel.watch_late = True
-            events(kernel)
-            kernel.need_resched = True
-        elif reason is _PAGE_FAULT:
-            _page_fault(kernel, task)
-        elif reason is Exit.TRAP:
-            _trap(kernel, task, cpu.vector)
-        else:
-            lacks_instruction(task)
-            _trap(kernel, task, kernel.arch.VECTOR_ILLEGAL)
+            return True
+        _left(kernel, task, _PREEMPTED)  # before it could begin
+
+
+def _left(kernel: Kernel, task: Task, reason: Exit) -> None:
+    """The engine has been left, while `task` had the CPU."""
+    if task.ptrace is not None:
+        task.call_number = kernel.call[0] if reason is _STOPPED else -1
+    if reason is _STOPPED:
+        if task.call is not None:
+            task.call_number, task.call_first = kernel.call[0], kernel.call[1]
+    elif reason is _PREEMPTED:
+        kernel.run_queue.update_curr(task)  # so that who wakes now is placed beside it
+        kernel.cpu.alarm.passed()
+        kernel.watch_late = True
+        events(kernel)
+        kernel.need_resched = True
+    elif reason is _PAGE_FAULT:
+        _page_fault(kernel, task)
+    elif reason is Exit.TRAP:
+        _trap(kernel, task, kernel.cpu.vector)
+    else:
+        lacks_instruction(task)
+        _trap(kernel, task, kernel.arch.VECTOR_ILLEGAL)
 
 
 def _preempt_rseq(kernel: Kernel, task: Task) -> None:
@@ -356,6 +394,8 @@ def _poll_host(kernel: Kernel, timeout: int | None) -> None:
 
 def _trap(kernel: Kernel, task: Task, vector: int) -> None:
     """A processor exception becomes a signal."""
+    if vector == kernel.arch.VECTOR_DEBUG:
+        kernel.leave_call = None  # see Kernel.leave_call
     tracee = task.ptrace
     watched = vector == kernel.arch.VECTOR_DEBUG and tracee is not None and tracee.debug_registers is not None
     if watched and end.ptrace().debug_exception(task):

@@ -258,10 +258,12 @@ def sigreturn(task: Task) -> None:
     if task.ptrace is not None:
         task.call_number = -1
     try:
-        mask, (base, flags, size), sp = arch.pop_frame(kernel.cpu, task.mm, state.frame)
+        mask, (base, flags, size), sp, steps = arch.pop_frame(kernel.cpu, task.mm, state.frame)
     except OSError:
         force_signal(task, SIGSEGV)
         return
+    if steps:
+        kernel.leave_call = None
     set_blocked(task, mask)
     stack = state.altstack
     if (base, flags, size) == (stack.base, stack.flags, stack.size):

@@ -390,11 +390,14 @@ def send(task: Task, info: SigInfo, *, to_thread: bool = False) -> None:
         return
     if bit & _STOP_OR_GO:
         _prepare_signal(task, signo)
-    if state.hand.actions[signo].handler <= SIG_IGN and _ignored(state, signo):
-        if task.ptrace is None or signo == SIGKILL:
-            if info.timer is not None:
-                info.timer.refused(info)
-            return
+    if (
+        state.hand.actions[signo].handler <= SIG_IGN
+        and _ignored(state, signo)
+        and (task.ptrace is None or signo == SIGKILL)
+    ):
+        if info.timer is not None:
+            info.timer.refused(info)
+        return
     pending = state.pending if to_thread else state.shared.pending
     room = True
     if info.timer is None:  # the place of a timer's was kept when it was made

@@ -430,10 +430,7 @@ def push_frame(
         mask,
     )  # fmt: skip
     usual = registers[_FRAME_FPU:-1] == _FPU_INITIAL
-    if usual:
-        image = _FX_INITIAL + registers[-1] + _XSAVE_TAIL
-    else:
-        image = save_fpu(*registers[_FRAME_FPU:])
+    image = _FX_INITIAL + registers[-1] + _XSAVE_TAIL if usual else save_fpu(*registers[_FRAME_FPU:])
     if siginfo is None:  # then it keeps whatever the stack held
         memory.write(fpstate, image)
         memory.write(frame, head)
@@ -447,12 +444,11 @@ def push_frame(
     return frame, fpstate + len(image) - frame, head, image, registers, mask, altstack
 
 
-def pop_frame(
-    cpu: Cpu, memory: SignalMemory, pushed: Pushed | None
-) -> tuple[int, tuple[int, int, int], int]:
+def pop_frame(cpu: Cpu, memory: SignalMemory, pushed: Pushed | None) -> tuple[int, tuple[int, int, int], int, bool]:
     """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.  The
-    mask, the alternate stack (base, flags, size) and the stack pointer so far.  Raises OSError(EFAULT) for a
-    bad frame.  `pushed` is the last frame written: one that nobody has changed need not be understood again."""
+    mask, the alternate stack (base, flags, size), the stack pointer so far, and whether a single step is next.  Raises
+    OSError(EFAULT) for a bad frame.  `pushed` is the last frame written: one that nobody has changed need not be
+    understood again."""
     sp, current = cpu.read_set(_RETURN_REGISTERS)
     if pushed is not None and pushed[0] == sp - 8:
         frame, length, head, image, registers, mask, altstack = pushed
@@ -460,9 +456,10 @@ def pop_frame(
             data = memory.read(frame, length)
         except OSError:
             data = b""
-        if data.startswith(head) and data.endswith(image) and not (current ^ registers[_FRAME_FLAGS]) & ~_USER_FLAGS:
+        flags = registers[_FRAME_FLAGS]
+        if data.startswith(head) and data.endswith(image) and not ((current ^ flags) & ~_USER_FLAGS or flags & _TF):
             cpu.write_set(FRAME_REGISTERS, registers)
-            return mask, altstack, sp
+            return mask, altstack, sp, False
     usual = (sp + _FRAME_SIZE + 63) & -64  # where the FP state is, unless somebody has moved it
     try:
         data = memory.read(sp - 8, usual + _XSAVE_SIZE + 4 - (sp - 8))
@@ -483,7 +480,7 @@ def pop_frame(
     features = int.from_bytes(state[_FX_SIZE : _FX_SIZE + 8], "little") if state and has_header else _XFEATURES
     cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *load_fpu(state, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
-    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags, size), sp
+    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags, size), sp, rflags & _TF != 0
 
 
 def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
