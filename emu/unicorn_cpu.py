@@ -30,7 +30,7 @@ from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable
 from emu.host import PORTABLE, keeps_time_by
 from emu.unicorn_registers import Asked, InPlace
 from emu.unicorn_registers import find as find_registers
-from emu.unicorn_tlb import KeptTlbs, find
+from emu.unicorn_tlb import FIRST_GROWTH, KeptTlbs, Tlb, find
 
 # unicorn/unicorn.h
 _HOOK_INTR, _HOOK_INSN, _HOOK_INSN_INVALID, _HOOK_TLB_FILL = 1, 2, 1 << 14, 1 << 17
@@ -53,7 +53,6 @@ _CTL_TLB_FLUSH = _control(11, 0)
 _CTL_TLB_TYPE = _control(12, 1)
 
 _SHRINK_WINDOW = 100_000_000  # ns after which the library makes a TLB smaller that was used little
-_FIRST_GROWTH = 300  # TLB fills before the first flush that lets it grow
 _INVALIDATION_WINDOW = 1 << 56  # beyond any guest address: identity window used to name frames to the library
 _SCRATCH = 0x10000  # where `execute` puts its instructions
 _NOWHERE = 0x3A5A_9C96_35A8  # an address nobody maps, recognisable in the library's memory
@@ -131,10 +130,10 @@ class UnicornCpu:
 
     __slots__ = (
         "_arch", "_batches", "_booting", "_context", "_context_restore", "_context_save", "_ctl", "_emu_start",
-        "_emu_stop", "_error", "_exception_words", "_exit", "_fault_word", "_flush_at", "_flushed", "_grow",
-        "_grow_at", "_handle", "_ids", "_invalidating", "_keep", "_kept", "_lib", "_most", "_pack_call", "_pages",
+        "_emu_stop", "_error", "_exception_words", "_exit", "_fault_word", "_grow",
+        "_grow_at", "_handle", "_ids", "_invalidating", "_keep", "_kept", "_lib", "_pack_call", "_pages",
         "_port_registers", "_reg_read", "_reg_read_batch", "_reg_write", "_reg_write_batch", "_registers",
-        "_scratch", "_scratch_view", "_serve_with", "_stop_on_write", "_supervisor", "_unusual", "_window", "alarm",
+        "_scratch", "_scratch_view", "_serve_with", "_stop_on_write", "_supervisor", "_tlb", "_unusual", "alarm",
         "call", "counter", "fault_access", "fault_address", "fills", "flushes", "go_on", "kicked", "leave_call",
         "slices", "vector",
     )  # fmt: skip
@@ -190,10 +189,8 @@ class UnicornCpu:
         self._fault_word = c_uint64()
         self._exception_words: list[int] = []
         self._port_registers: dict[str, int] | None = None
-        self._flush_at = self._grow_at = _FIRST_GROWTH  # fills since the last flush, and in all, before the next
-        self._flushed = 0  # fills before the last flush
-        self._most = 0  # fills between two flushes, the most in this window
-        self._window = 0  # when it began
+        self._tlb = Tlb(self._pages, 0)
+        self._grow_at = self._tlb.flush_at  # fills in all, before the next flush
         self._grow = False
         self._unusual = False  # one of `_error`, `_grow` and `_port_registers` is set
         self._kept: KeptTlbs | None = None
@@ -309,7 +306,8 @@ class UnicornCpu:
         for frame in frames:
             arena.view(frame, PAGE_SIZE)[_COUNTER : _COUNTER + 8] = bytes(8)
         code, register = self._arch.INCREMENT
-        pages, self._pages = self._pages, first
+        pages = self._pages
+        self._pages = self._tlb.pages = first
         self._execute(code + self._arch.PRIVILEGED, {register: _SCRATCH + _ALIAS + _COUNTER})
         self._kept = kept = find(self._lib, self._handle, self._arch, _SCRATCH)
         if kept is not None:
@@ -411,7 +409,7 @@ class UnicornCpu:
     def _make_syscall(self, supervisor: Supervisor) -> Callable[[], None]:
         """The hook of system calls, a closure as `_make_fill` is; `serve_with` changes what it calls."""
         handle, stop = self._handle, self._emu_stop
-        serve, resume = supervisor.syscall, supervisor.resume
+        serve = supervisor.syscall
         call, pack, pick = self.call, self._pack_call, self._registers.pick
         words: Any = self._registers.words
         result = self._registers.result
@@ -427,7 +425,7 @@ class UnicornCpu:
                 pack(call, 0, *pick(words))
                 value = serve()
                 if value is None:
-                    value = resume()
+                    value = supervisor.resume()
                 if value is not None:
                     words[result] = value
                 else:
@@ -495,7 +493,7 @@ class UnicornCpu:
                     raise error
                 if self._grow:
                     self._grow = False
-                    self._flush_at *= 2
+                    self._tlb.flush_at *= 2
                     self.flush()
                 if self._port_registers is not None:
                     registers, self._port_registers = self._port_registers, None
@@ -548,6 +546,8 @@ class UnicornCpu:
 
     def set_page_table(self, pages: PageTable) -> None:
         self._pages = pages
+        if self._kept is not None and pages is not self._tlb.pages:
+            self._kept.rename(self._tlb, pages)
         self.flush()
 
     def switch_page_table(self, pages: PageTable) -> None:
@@ -555,14 +555,8 @@ class UnicornCpu:
         if kept is None:
             self.set_page_table(pages)
             return
-        fills = self.fills
-        known = kept.switch(self._pages, (fills - self._flushed, self._flush_at, self._most, self._window), pages)
-        if known is None:
-            self._flushed, self._most = fills, 0
-        else:
-            used, self._flush_at, self._most, self._window = known
-            self._flushed = fills - used
-        self._grow_at = self._flushed + self._flush_at
+        self._tlb = tlb = kept.switch(self._tlb, pages, self.fills)
+        self._grow_at = tlb.flushed + tlb.flush_at
         self._pages = pages
 
     def forget(self, pages: PageTable) -> None:
@@ -575,18 +569,18 @@ class UnicornCpu:
         """Forget all translations of the current address space.  The TLB keeps its size, so the next process finds it
         as the last one left it, until little of it has been used for a while: then the library makes it smaller."""
         self.flushes += 1
-        fills = self.fills
-        used = fills - self._flushed
-        self._flushed = fills
-        if used > self._most:
-            self._most = used
+        fills, tlb = self.fills, self._tlb
+        used = fills - tlb.flushed
+        tlb.flushed = fills
+        if used > tlb.most:
+            tlb.most = used
         now = monotonic_ns()
-        if now > self._window + _SHRINK_WINDOW:
-            while self._flush_at > _FIRST_GROWTH and self._most * 3 < self._flush_at:
-                self._flush_at >>= 1
-            self._window = now
-            self._most = used
-        self._grow_at = fills + self._flush_at
+        if now > tlb.window + _SHRINK_WINDOW:
+            while tlb.flush_at > FIRST_GROWTH and tlb.most * 3 < tlb.flush_at:
+                tlb.flush_at >>= 1
+            tlb.window = now
+            tlb.most = used
+        self._grow_at = fills + tlb.flush_at
         self._ctl(self._handle, _CTL_TLB_FLUSH)
 
     def code_written(self, paddr: int, size: int) -> None:

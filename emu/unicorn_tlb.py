@@ -25,7 +25,7 @@ from typing import Any
 from emu.engine import PageTable
 from emu.unicorn_registers import cpu_state
 
-KEPT = 16  # address spaces, beside the current one, whose translations are kept
+KEPT = 16  # address spaces whose translations are kept
 
 # CPUState
 _BLOCKS, _BLOCKS_SIZE = 0x138, 4096 * 8  # tb_jmp_cache: blocks of code by virtual address
@@ -39,23 +39,35 @@ _ENTRY_SHIFT = 6
 _COMMON = 32  # CPUTLBCommon, before the descriptors: begins with a bit for every mode used since its last flush
 _BITS = range(6, 23)  # log2 of how many entries a table may have
 
-Growth = tuple[int, int, int, int]  # what the engine knows of how well a TLB is used
+FIRST_GROWTH = 300  # fills before the first flush that lets it grow
+
+
+class Tlb:
+    """The translations of one address space, named by its page table, whose identity counts; and how well the library's
+    TLB is used by it, in calls of the fill hook: `flushed` had been made in all, but for those of other address spaces
+    meanwhile, when it was last flushed; `most` is the most between two flushes since `window` began, and after
+    `flush_at` of them the TLB is flushed, so that the library makes it larger."""
+
+    __slots__ = ("descriptor", "fast", "flush_at", "flushed", "most", "pages", "put_away", "window")
+
+    def __init__(self, pages: PageTable, fills: int, flush_at: int = FIRST_GROWTH, window: int = 0) -> None:
+        self.pages = pages
+        self.flushed = fills
+        self.most = 0
+        self.flush_at = flush_at
+        self.window = window
+        # While another address space is the current one
+        self.descriptor = memoryview(bytearray(_DESCRIPTOR.size)).cast("Q")
+        self.fast = memoryview(bytearray(_FAST.size)).cast("Q")
+        self.put_away = 0  # when that was, in calls of the fill hook
 
 
 def _words(address: int, size: int) -> memoryview:
     return memoryview((ctypes.c_char * size).from_address(address)).cast("B").cast("Q")
 
 
-def _room() -> tuple[memoryview, memoryview]:
-    """Where a descriptor and its mask and table are put away."""
-    return memoryview(bytearray(_DESCRIPTOR.size)).cast("Q"), memoryview(bytearray(_FAST.size)).cast("Q")
-
-
 class KeptTlbs:
-    """The library's TLB in user mode, exchanged when the address space is.
-
-    An address space is named by its page table, whose identity counts.
-    """
+    """The library's TLB in user mode, exchanged when the address space is."""
 
     def __init__(self, cpu: int, descriptor: int, fast: int, used: int, mode: int) -> None:
         libc = ctypes.PyDLL(None)
@@ -66,34 +78,44 @@ class KeptTlbs:
         self._descriptor, self._fast = _words(descriptor, _DESCRIPTOR.size), _words(fast, _FAST.size)
         self._used, self._mode = memoryview((ctypes.c_uint16 * 1).from_address(used)).cast("B").cast("H"), 1 << mode
         self._blocks = cpu + _BLOCKS
-        # By a page table's id, which is not given to another while it is here; the oldest first.
-        self._kept: dict[int, tuple[PageTable, memoryview, memoryview, Growth]] = {}
-        self._spare = _room()
+        self._kept: dict[int, Tlb] = {}  # by the page table's id, which is not given to another while it is here
 
-    def switch(self, old: PageTable, growth: Growth, new: PageTable) -> Growth | None:
-        """Put the translations of `old` away and those of `new` in place, with what was known of their use: None if
-        there are none; then the TLB is empty, and as large as the last one."""
-        kept = self._kept
+    def switch(self, old: Tlb, pages: PageTable, fills: int) -> Tlb:
+        """Put the translations of `old` away and those of `pages`, another address space, in place.  If there are none,
+        the TLB is empty, and as large as the last one."""
         descriptor, fast = self._descriptor, self._fast
-        mine = kept.pop(id(new), None)
-        away, away_fast = self._spare
-        away[:] = descriptor
-        away_fast[:] = fast
-        kept[id(old)] = (old, away, away_fast, growth)
+        old.descriptor[:] = descriptor
+        old.fast[:] = fast
+        old.put_away = fills
         self._memset(self._blocks, 0, _BLOCKS_SIZE)
         self._used[0] |= self._mode
-        if mine is not None:
-            _, away, away_fast, known = mine
-            descriptor[:] = away
-            fast[:] = away_fast
-            self._spare = away, away_fast
+        new = self._kept.get(id(pages))
+        if new is None:
+            new = self._begin(old, pages, fills)
         else:
-            known = None
-            self._make_table()
-            self._spare = _room()
-        if not old or len(kept) > KEPT:
-            self.forget(old if not old else next(iter(kept.values()))[0])
-        return known
+            descriptor[:] = new.descriptor
+            fast[:] = new.fast
+            new.flushed += fills - new.put_away
+        if not old.pages:
+            self.forget(old.pages)
+        return new
+
+    def _begin(self, old: Tlb, pages: PageTable, fills: int) -> Tlb:
+        """An address space that nothing is known of comes after `old`."""
+        kept = self._kept
+        kept[id(old.pages)] = old
+        if len(kept) > KEPT:
+            self.forget(min(kept.values(), key=lambda tlb: tlb.put_away).pages)
+        self._make_table()
+        new = kept[id(pages)] = Tlb(pages, fills, old.flush_at, old.window)
+        return new
+
+    def rename(self, tlb: Tlb, pages: PageTable) -> None:
+        """The current address space has got another page table."""
+        self._kept.pop(id(tlb.pages), None)
+        self.forget(pages)
+        tlb.pages = pages
+        self._kept[id(pages)] = tlb
 
     def _make_table(self) -> None:
         """An empty TLB in place of the one put away, which the library may free or replace as its own."""
@@ -108,11 +130,10 @@ class KeptTlbs:
 
     def forget(self, pages: PageTable) -> None:
         """Free what is kept of an address space that is not the current one, if anything is."""
-        mine = self._kept.pop(id(pages), None)
-        if mine is not None:
-            _pages, descriptor, fast, _growth = mine
-            self._free(_DESCRIPTOR.unpack(descriptor)[-1])
-            self._free(_FAST.unpack(fast)[1])
+        tlb = self._kept.pop(id(pages), None)
+        if tlb is not None:
+            self._free(_DESCRIPTOR.unpack(tlb.descriptor)[-1])
+            self._free(_FAST.unpack(tlb.fast)[1])
 
 
 def find(lib: Any, handle: c_void_p, arch: ModuleType, executed: int) -> KeptTlbs | None:

@@ -168,6 +168,7 @@ class Kernel:
         self.cpu.attach(self.arena, self)
         self.clock: Clock = Clock(self.cpu.counter)
         self.run_queue = RunQueue(self.clock)
+        self.resume = within_trap(self)
         self.hwcap: int = arch.hwcap(self.cpu)  # AT_HWCAP; asked while no guest's registers are loaded
 
     # Entry points of the engine
@@ -225,9 +226,6 @@ class Kernel:
             return result & _WORD
 
         return syscall
-
-    def resume(self) -> int | None:
-        return within_trap(self)
 
     def _traced_syscall(self) -> int | None:
         """`syscall` with everybody who watches told."""

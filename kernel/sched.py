@@ -29,6 +29,8 @@ from vfs.fscred import override_creds
 from vfs.wait import HostQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel.kernel import Kernel
 
 SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR = 1, 2, 2
@@ -58,26 +60,36 @@ def run(kernel: Kernel, init: Task) -> int:
     return kernel.halted
 
 
-def within_trap(kernel: Kernel) -> int | None:
+def within_trap(kernel: Kernel) -> Callable[[], int | None]:
     """`Supervisor.resume`: the same within the trap, while the engine stands still: it goes on with whoever has the CPU
-    then.  To leave it and enter it again would take a quarter of a switch."""
-    leave, go_on = kernel.leave_call, kernel.cpu.go_on
-    task = kernel.current
-    if leave is None or go_on is None or task.ptrace is not None:
+    then.  To leave it and enter it again would take a quarter of a switch.  A closure, as the trap is."""
+    queue, call = kernel.run_queue, kernel.call
+    now, go_on = kernel.clock.elapsed_ns, kernel.cpu.go_on
+
+    def resume() -> int | None:
+        leave = kernel.leave_call
+        task = kernel.current
+        if leave is None or go_on is None or task.ptrace is not None:
+            return None
+        queue.user_ns += now() - queue.guest_began
+        queue.guest_began = 0
+        leave(call[0])
+        waits = task.call
+        if waits is not None:
+            task.call_number, task.call_first = call[0], call[1]
+        if waits.__class__ is Again and not task.pending_work:
+            task.waiting = waits.waiting
+            _arm(kernel, task)
+            going = schedule(kernel, None)
+        else:
+            going = schedule(kernel, task)
+        result = go_on()
+        if going and kernel.current.ptrace is None and kernel.leave_call is not None:
+            return result
+        queue.guest_began = 0  # the engine is left all the same, and all that there was to do then has been done
         return None
-    queue = kernel.run_queue
-    call = kernel.call
-    queue.user_ns += kernel.clock.elapsed_ns() - queue.guest_began
-    queue.guest_began = 0
-    leave(call[0])
-    if task.call is not None:
-        task.call_number, task.call_first = call[0], call[1]
-    going = schedule(kernel, task)
-    result = go_on()
-    if going and kernel.current.ptrace is None and kernel.leave_call is not None:
-        return result
-    queue.guest_began = 0  # the engine is to be left all the same, and all that there was to do then has been done
-    return None
+
+    return resume
 
 
 def schedule(kernel: Kernel, task: Task | None) -> bool:
