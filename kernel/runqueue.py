@@ -144,10 +144,16 @@ class RunQueue:
         group = task.signals.shared.usage
         usage.runtime += delta
         group.runtime += delta
-        user = self.user_ns
-        usage.user += user
-        group.user += user
+        user = self.user_ns - usage.overdrawn
         self.user_ns = 0
+        if user < 0:
+            usage.overdrawn = -user
+        else:
+            usage.overdrawn = 0
+            if user > delta:
+                user = delta
+            usage.utime += user
+            group.utime += user
         weight = task.sched.weight
         if weight == NICE_0_WEIGHT:
             task.vruntime = vruntime = task.vruntime + delta

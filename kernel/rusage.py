@@ -19,23 +19,18 @@ class Usage:
     """What a thread, all threads of a process, or the children it has waited for have used: the counters
     that Linux keeps in task_struct and signal_struct.
 
-    `runtime` is all of the processor time, in nanoseconds.  `user` is what was measured in user mode, an estimate that
-    may be more, and go back: see `utime`.  `maxrss` counts pages.
+    `runtime` is all of the processor time and `utime` its part in user mode, in nanoseconds; the rest is
+    system time.  `overdrawn` is system time already seen that is still to be taken out of `utime`.
+    `maxrss` counts pages.
     """
 
-    __slots__ = ("_utime", "majflt", "maxrss", "minflt", "nivcsw", "nvcsw", "runtime", "user")
+    __slots__ = ("majflt", "maxrss", "minflt", "nivcsw", "nvcsw", "overdrawn", "runtime", "utime")
 
     def __init__(self) -> None:
-        self.runtime = self.user = self._utime = 0
+        self.runtime = self.utime = self.overdrawn = 0
         self.nvcsw = self.nivcsw = 0
         self.minflt = self.majflt = 0
         self.maxrss = 0
-
-    @property
-    def utime(self) -> int:
-        """Processor time in user mode, which never goes back (cputime_adjust); the rest is system time."""
-        self._utime = max(self._utime, min(self.user, self.runtime))
-        return self._utime
 
     @property
     def stime(self) -> int:
@@ -44,7 +39,7 @@ class Usage:
     def add(self, other: Usage) -> None:
         """Sums, and the larger of the two peaks."""
         self.runtime += other.runtime
-        self.user += other.utime
+        self.utime += other.utime
         self.nvcsw += other.nvcsw
         self.nivcsw += other.nivcsw
         self.minflt += other.minflt

@@ -6,6 +6,7 @@ import errno
 import os
 import stat as stat_bits
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
@@ -19,6 +20,8 @@ from vfs.pipe import PipeFile, clip
 from vfs.wait import POLLIN, POLLOUT
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from kernel.task import Task
     from vfs.pages import Spans
 
@@ -72,12 +75,20 @@ def broken_pipe(t: Task, error: OSError, file: File | None = None) -> OSError:
     return error
 
 
+@cache
+def _messages() -> ModuleType:
+    """Calls on sockets, which most programs never make; an import each time would take longer than the switch to
+    another task."""
+    from syscalls import message
+
+    return message
+
+
 def socket_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
     """The rest of a read from a socket, which waits in its own way; `again` gives the buffer without its
     first bytes."""
-    from syscalls.message import read_on
-
-    return read_on(t, file, again)
+    rest: Result = _messages().read_on(t, file, again)
+    return rest
 
 
 def terminal_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
@@ -89,9 +100,8 @@ def terminal_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
 
 def socket_write(t: Task, file: File, again: Callable[[int], Spans], done: int) -> Result:
     """The rest of a write to a socket that took `done` bytes so far."""
-    from syscalls.message import write_on
-
-    return write_on(t, file, again, done)
+    rest: Result = _messages().write_on(t, file, again, done)
+    return rest
 
 
 async def write_on(t: Task, file: File, spans: Callable[[int], Spans], size: int, done: int) -> int:
