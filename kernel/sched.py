@@ -214,6 +214,9 @@ def _left(kernel: Kernel, task: Task, reason: Exit) -> None:
     if reason is _STOPPED:
         if task.call is not None:
             task.call_number, task.call_first = kernel.call[0], kernel.call[1]
+        if task.pending_registers is not None:
+            kernel.cpu.write(task.pending_registers)
+            task.pending_registers = None
     elif reason is _PREEMPTED:
         kernel.run_queue.update_curr(task)  # so that who wakes now is placed beside it
         kernel.cpu.alarm.passed()
@@ -408,14 +411,28 @@ def _poll_host(kernel: Kernel, timeout: int | None) -> None:
 
 def _trap(kernel: Kernel, task: Task, vector: int) -> None:
     """A processor exception becomes a signal."""
-    if vector == kernel.arch.VECTOR_DEBUG:
-        kernel.leave_call = None  # see Kernel.leave_call
     tracee = task.ptrace
+    if vector == kernel.arch.VECTOR_DEBUG:
+        kernel.leave_call = None  # see there
+        if tracee is None and _behind_call(kernel, task):
+            _left(kernel, task, _STOPPED)
+            return
     watched = vector == kernel.arch.VECTOR_DEBUG and tracee is not None and tracee.debug_registers is not None
     if watched and end.ptrace().debug_exception(task):
         return
     signo, code, address, trap = kernel.arch.trap_signal(kernel.cpu, vector, task.signals.trap)
     signal.force_signal(task, signo, code, address, trap=trap)
+
+
+def _behind_call(kernel: Kernel, task: Task) -> bool:
+    """Whether a single step ended behind a system call.  There the engine traps, and a processor does not: it is in the
+    kernel meanwhile, and the next step is the instruction after it."""
+    arch = kernel.arch
+    pc = kernel.cpu.read((arch.PC,))[0]
+    try:
+        return task.mm.read(pc - arch.SYSCALL_SIZE, arch.SYSCALL_SIZE) == arch.SYSCALL
+    except OSError:
+        return False
 
 
 def _page_fault(kernel: Kernel, task: Task) -> None:

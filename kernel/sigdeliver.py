@@ -258,12 +258,16 @@ def sigreturn(task: Task) -> None:
     if task.ptrace is not None:
         task.call_number = -1
     try:
-        mask, (base, flags, size), sp, steps = arch.pop_frame(kernel.cpu, task.mm, state.frame)
+        mask, (base, flags, size), sp, late = arch.pop_frame(kernel.cpu, task.mm, state.frame)
     except OSError:
         force_signal(task, SIGSEGV)
         return
-    if steps:
+    if late is not None:
         kernel.leave_call = None
+        if kernel.run_queue.guest_began:  # within the trap
+            task.pending_registers = late
+        else:
+            kernel.cpu.write(late)
     set_blocked(task, mask)
     stack = state.altstack
     if (base, flags, size) == (stack.base, stack.flags, stack.size):

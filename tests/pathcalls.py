@@ -24,7 +24,7 @@ from emu.arena import Arena
 from kernel.clock import Clock
 from kernel.cred import Credentials
 from kernel.files import FdTable
-from syscalls import attr, dirs, open, paths, structs
+from syscalls import attr, dirs, io, open, paths, structs
 from syscalls import stat as stat_calls
 from vfs import file as f
 from vfs import host
@@ -95,6 +95,7 @@ class Guest:
         self.files = FdTable()
         self.fs = SimpleNamespace(root=top, cwd=top, umask=0o022)
         self.cred = mine
+        self.rlimits = {io.RLIMIT_FSIZE: (io.RLIM_INFINITY, io.RLIM_INFINITY)}
         self.mm = FlatMemory()
 
     def call(self, handler: Callable[..., Any], *args: Any) -> int:

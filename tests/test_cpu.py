@@ -32,6 +32,7 @@ class Kernel:
         self.pages: dict[int, int] = {}
         self.calls: list[tuple[int, int]] = []
         self.serve: Callable[[], int | None] = lambda: None
+        self.go_on: Callable[[], int | None] = lambda: None
         self.on_fault: Callable[[int, int], int] = lambda address, access: 0
         self.cpu.attach(self.arena, self)
         self.cpu.set_page_table(self.pages)
@@ -41,6 +42,9 @@ class Kernel:
         words = memoryview(self.cpu.call).cast("Q")
         self.calls.append((words[0], words[1]))
         return self.serve()
+
+    def resume(self) -> int | None:
+        return self.go_on()
 
     def page_fault(self, address: int, access: int) -> int:
         return self.on_fault(address, access)
@@ -73,6 +77,7 @@ def kernel(machine: Kernel) -> Kernel:
     machine.pages.clear()
     machine.pages[CODE >> 12] = machine.code | READ | EXEC
     machine.calls.clear()
+    machine.go_on = lambda: None
     machine.serve = lambda: None
     machine.on_fault = lambda address, access: 0
     machine.cpu.kicked = False
@@ -135,6 +140,35 @@ def test_syscall_result_and_leaving(kernel: Kernel) -> None:
     assert kernel.run(b"\x0f\x05\x48\x89\xc7\x0f\x05", rax=1, rdi=7) is Exit.STOPPED
     assert kernel.calls == [(1, 7), (42, 42)]
     assert kernel.pc() == CODE + 7
+
+
+@pytest.mark.skipif(PORTABLE, reason="there the engine is always left")
+def test_another_program_goes_on_within_the_trap(kernel: Kernel, other: dict[int, int]) -> None:
+    """Registers, program counter and address space are replaced in the hook: the engine goes on with those."""
+    cpu = kernel.cpu
+    leave, go_on = cpu.leave_call, cpu.go_on
+    assert leave is not None and go_on is not None
+    here, there = kernel.map(DATA, READ), kernel.arena.alloc()
+    other[DATA >> 12] = there | READ
+    for frame, value in ((here, 1), (there, 2)):
+        kernel.arena.view(frame, 1)[:] = bytes([value])
+    seen: list[tuple[int, ...]] = []
+
+    def replaced() -> int | None:
+        leave(39)
+        seen.append(cpu.read(("rax", "rip")))
+        cpu.switch_page_table(other)
+        cpu.write({"rip": CODE + 2, "rax": 0, "rbx": DATA, "rflags": 0x203})
+        return go_on()
+
+    kernel.go_on = replaced
+    # syscall; mov al,[rbx]; setc ah; hlt
+    assert kernel.run(b"\x0f\x05\x8a\x03\x0f\x92\xc4\xf4", rax=39) is Exit.TRAP
+    assert seen == [(39, CODE + 2)]
+    assert cpu.read(("rax", "rip")) == (0x102, CODE + 7)
+    cpu.switch_page_table(kernel.pages)
+    assert kernel.run(b"\x8a\x03\xf4", rbx=DATA) is Exit.TRAP
+    assert cpu.read(("rax",))[0] & 0xFF == 1
 
 
 def test_error_in_a_handler_reaches_the_caller(kernel: Kernel) -> None:

@@ -42,7 +42,8 @@ BREAKPOINT = b"\xcc"  # INT3, which leaves the program counter behind it
 STEP_FLAG = 1 << 8  # TF: a debug exception after each instruction
 CALL_REGISTERS = ("rax", "rdi", "rsi", "rdx", "r10", "r8", "r9")  # number, then arguments
 AUDIT_ARCH = 0xC000003E  # AUDIT_ARCH_X86_64
-SYSCALL_SIZE = 2  # bytes of the instruction
+SYSCALL = b"\x0f\x05"  # the instruction
+SYSCALL_SIZE = len(SYSCALL)
 
 # What the engine library calls them: numbers of unicorn/x86.h.
 UNICORN = {
@@ -444,11 +445,15 @@ def push_frame(
     return frame, fpstate + len(image) - frame, head, image, registers, mask, altstack
 
 
-def pop_frame(cpu: Cpu, memory: SignalMemory, pushed: Pushed | None) -> tuple[int, tuple[int, int, int], int, bool]:
+def pop_frame(
+    cpu: Cpu, memory: SignalMemory, pushed: Pushed | None
+) -> tuple[int, tuple[int, int, int], int, dict[str, int] | None]:
     """rt_sigreturn(2): load the registers from the frame whose return address has just been popped.  The
-    mask, the alternate stack (base, flags, size), the stack pointer so far, and whether a single step is next.  Raises
-    OSError(EFAULT) for a bad frame.  `pushed` is the last frame written: one that nobody has changed need not be
-    understood again."""
+    mask, the alternate stack (base, flags, size), the stack pointer so far, and what is still to be set when the engine
+    has been left: the flag for single steps.  Raises OSError(EFAULT) for a bad frame.
+
+    `pushed` is the last frame written: one that nobody has changed need not be understood again.
+    """
     sp, current = cpu.read_set(_RETURN_REGISTERS)
     if pushed is not None and pushed[0] == sp - 8:
         frame, length, head, image, registers, mask, altstack = pushed
@@ -459,7 +464,7 @@ def pop_frame(cpu: Cpu, memory: SignalMemory, pushed: Pushed | None) -> tuple[in
         flags = registers[_FRAME_FLAGS]
         if data.startswith(head) and data.endswith(image) and not ((current ^ flags) & ~_USER_FLAGS or flags & _TF):
             cpu.write_set(FRAME_REGISTERS, registers)
-            return mask, altstack, sp, False
+            return mask, altstack, sp, None
     usual = (sp + _FRAME_SIZE + 63) & -64  # where the FP state is, unless somebody has moved it
     try:
         data = memory.read(sp - 8, usual + _XSAVE_SIZE + 4 - (sp - 8))
@@ -478,9 +483,10 @@ def pop_frame(cpu: Cpu, memory: SignalMemory, pushed: Pushed | None) -> tuple[in
     has_header = state is not None and _has_header(state, memory, fpstate)
     rflags = (current & ~_USER_FLAGS) | (values[_FRAME_FLAGS] & _USER_FLAGS)
     features = int.from_bytes(state[_FX_SIZE : _FX_SIZE + 8], "little") if state and has_header else _XFEATURES
-    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags, *load_fpu(state, features)))
+    late = {FLAGS: rflags} if rflags & _TF else None
+    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags & ~_TF, *load_fpu(state, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
-    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags, size), sp, rflags & _TF != 0
+    return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags, size), sp, late
 
 
 def _has_header(image: bytes, memory: SignalMemory, fpstate: int) -> bool:
