@@ -430,7 +430,7 @@ def _behind_call(kernel: Kernel, task: Task) -> bool:
     arch = kernel.arch
     pc = kernel.cpu.read((arch.PC,))[0]
     try:
-        return task.mm.read(pc - arch.SYSCALL_SIZE, arch.SYSCALL_SIZE) == arch.SYSCALL
+        return bool(task.mm.read(pc - arch.SYSCALL_SIZE, arch.SYSCALL_SIZE) == arch.SYSCALL)
     except OSError:
         return False
 
