@@ -124,10 +124,12 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         kernel, pid, parent.tgid if thread else pid, real_parent.tgid if real_parent is not None else 0,
         parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
     )  # fmt: skip
-    for name in ("comm", "personality", "no_new_privs", "seccomp", "mce_kill", "io_flusher", "timer_slack_ns",
-                 "thp_disable", "oom_score_adj", "oom_score_adj_min", "arg_range", "env_range", "auxv",
-                 "exe"):  # fmt: skip
-        setattr(child, name, getattr(parent, name))
+    child.comm, child.exe, child.auxv = parent.comm, parent.exe, parent.auxv
+    child.arg_range, child.env_range = parent.arg_range, parent.env_range
+    child.personality, child.no_new_privs, child.seccomp = parent.personality, parent.no_new_privs, parent.seccomp
+    child.oom_score_adj, child.oom_score_adj_min = parent.oom_score_adj, parent.oom_score_adj_min
+    child.mce_kill, child.io_flusher, child.thp_disable = parent.mce_kill, parent.io_flusher, parent.thp_disable
+    child.timer_slack_ns = parent.timer_slack_ns
     child.forked = True
     child.default_timer_slack_ns = parent.timer_slack_ns
     child.start_ns = kernel.clock.boottime_ns()

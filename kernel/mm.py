@@ -357,7 +357,8 @@ class AddressSpace(Protection):
         if last - first <= len(pages):
             numbers = list(filter(pages.__contains__, range(last - 1, first - 1, -1)))
         else:
-            numbers = sorted(filter(range(first, last).__contains__, pages), reverse=True)
+            # A range's own test takes twice as long, and most pages lie below: programs, heaps
+            numbers = sorted(filter(last.__gt__, filter(first.__le__, pages)), reverse=True)
         for number in numbers:
             drop(pages.pop(number) & PAGE_MASK)
         if numbers:

@@ -55,7 +55,8 @@ class Priority:
         self.reset_on_fork = False
         self.ioprio = 0
         self.slice_began = 0  # of a real-time task: its run time when its turn began
-        self.weigh()
+        self.weight = NICE_0_WEIGHT
+        self.sleeper_credit = SLEEPER_CREDIT_NS
 
     def weigh(self) -> None:
         """set_load_weight."""
@@ -72,9 +73,10 @@ class Priority:
         child.ioprio = self.ioprio
         if not self.reset_on_fork:
             child.policy, child.rt_priority, child.nice = self.policy, self.rt_priority, self.nice
+            child.weight, child.sleeper_credit = self.weight, self.sleeper_credit
         elif self.policy not in REALTIME:
             child.policy, child.nice = self.policy, max(self.nice, 0)
-        child.weigh()
+            child.weigh()
         return child
 
 

@@ -235,11 +235,23 @@ class UserMemory:
         raise OSError(errno.ENAMETOOLONG, "string too long")
 
     def u32(self, address: int) -> int:
-        value: int = _U32.unpack(self.read(address, 4))[0]
+        value: int
+        offset = address & _OFFSET
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        if entry & READ and offset <= PAGE_SIZE - 4:
+            (value,) = _U32.unpack_from(self.memory, (entry & PAGE_MASK) + offset)
+        else:
+            (value,) = _U32.unpack(self.read(address, 4))
         return value
 
     def u64(self, address: int) -> int:
-        value: int = _U64.unpack(self.read(address, 8))[0]
+        value: int
+        offset = address & _OFFSET
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        if entry & READ and offset <= PAGE_SIZE - 8:
+            (value,) = _U64.unpack_from(self.memory, (entry & PAGE_MASK) + offset)
+        else:
+            (value,) = _U64.unpack(self.read(address, 8))
         return value
 
     def put_u32(self, address: int, value: int) -> None:

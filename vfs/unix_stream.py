@@ -110,9 +110,10 @@ class UnixStream(UnixConnected):
 
     def read(self, spans: Spans) -> int:
         queue = self.queue
-        if spans and self.starved():
-            raise BlockingIOError(errno.EAGAIN, "nothing to read")
-        if queue and len(spans) == 1 and self.lowat == 1 and self.peek_off < 0 and self.oob is None:
+        if not queue:
+            if spans and self.starved():
+                raise BlockingIOError(errno.EAGAIN, "nothing to read")
+        elif len(spans) == 1 and self.lowat == 1 and self.peek_off < 0 and self.oob is None:
             first = queue[0]
             if first.passed is None and not first.consumed and not self.passcred and type(spans) is not ShortSpans:
                 span, data = spans[0], first.data
