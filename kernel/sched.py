@@ -62,7 +62,7 @@ def run(kernel: Kernel, init: Task) -> int:
 
 def within_trap(kernel: Kernel) -> Callable[[], int | None]:
     """`Supervisor.resume`: the same within the trap, while the engine stands still: it goes on with whoever has the CPU
-    then.  To leave it and enter it again would take a quarter of a switch.  A closure, as the trap is."""
+    then.  To leave it and enter it again would take a tenth of a switch.  A closure, as the trap is."""
     queue, call = kernel.run_queue, kernel.call
     now, go_on = kernel.clock.elapsed_ns, kernel.cpu.go_on
 
