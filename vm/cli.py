@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 def status() -> int:
     """Print what there is; 1 if no VM can be run."""
-    from vm.kernels import choose
+    from vm.kernels import choose, is_complete
     from vm.qemu import find_qemu, offered, remembered
 
     complete = True
@@ -57,7 +57,8 @@ def status() -> int:
         complete = False
     try:
         kernel = choose(None)
-        print(f"kernel       {kernel.image} ({kernel.release})")
+        lacking = "" if is_complete(kernel) else "; some modules were left out, `lxvm setup` fetches it again"
+        print(f"kernel       {kernel.image} ({kernel.release}){lacking}")
     except VmError as error:
         print(f"kernel       none: {error}")
         complete = False
