@@ -84,7 +84,8 @@ class Cpu(Protocol):
     """One virtual CPU.  Registers are read and written only while `run` is not on the stack, or
     from within `Supervisor.syscall`."""
 
-    call: bytearray  # number and arguments of the call being served: eight little-endian 64-bit slots
+    call: bytearray  # registers of the call being served; its number and arguments are the words at `call_slots`
+    call_slots: tuple[int, ...]
     fault_address: int
     fault_access: int
     vector: int
@@ -140,6 +141,12 @@ class Cpu(Protocol):
     def write_set(self, registers: RegisterSet, values: tuple[Any, ...]) -> None:
         """Set all of them from what `read_set` gives."""
 
+    def read_raw(self, registers: RegisterSet) -> bytes:
+        """`read_set` as it lies in memory: 8 bytes for each word, little end first, then the wide ones."""
+
+    def write_raw(self, registers: RegisterSet, data: bytes) -> None:
+        """Set all of them from what `read_raw` gives."""
+
     def set_result(self, value: int) -> None:
         """`write` of the register that holds a system call's result."""
 
@@ -158,14 +165,13 @@ class Cpu(Protocol):
     def stop(self) -> None:
         """From within a callback: make `run` return STOPPED at the end of this instruction."""
 
+    # Copy every register into a context, and from one; the latter only while `run` is not on the stack, or between
+    # `leave_call` and `go_on`.
+    save: Callable[[Context], object]
+    load: Callable[[Context], object]
+
     def new_context(self) -> Context:
         """Room for a whole register file, floating point included."""
-
-    def save(self, context: Context) -> None:
-        """Copy every register into `context`."""
-
-    def load(self, context: Context) -> None:
-        """Copy every register from `context`.  Only while `run` is not on the stack."""
 
     def execute(self, code: bytes, registers: dict[str, int]) -> Exit:
         """Run a few instructions outside any guest, up to the fault that ends them."""

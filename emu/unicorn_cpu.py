@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable
 from ctypes import byref, c_bool, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from functools import partial
 from importlib.util import find_spec
 from struct import Struct
 from time import monotonic_ns
@@ -28,7 +29,7 @@ from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
 from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
 from emu.host import PORTABLE, keeps_time_by
-from emu.unicorn_registers import Asked, InPlace
+from emu.unicorn_registers import Asked, InPlace, words_at
 from emu.unicorn_registers import find as find_registers
 from emu.unicorn_tlb import FIRST_GROWTH, KeptTlbs, Tlb, find
 
@@ -61,8 +62,10 @@ _COUNTER = 0x800  # a word in it
 # Of struct uc_struct (uc_priv.h of 2.1.4), which is longer than this: where the fault address may lie,
 # and how far behind it lie the page sizes and `no_exit_request`, which `init_done` follows.
 _STATE_BYTES = 8192
+_STATE_BEGIN = 256  # of the processor's state, enough to find it by
 _GEOMETRY, _GEOMETRY_OFFSET = Struct("=IIQ"), 568
 _SWITCH_OFFSET = 618
+_WORD = Struct("<Q")
 _ZERO = c_uint64(0)  # wide enough for any argument
 _NO_EXCEPTION = b"\xff\xff\xff\xff"
 
@@ -106,19 +109,19 @@ class _Batch(NamedTuple):
     layout: Struct
 
 
-class _Context:
-    """A saved register file: the library's own, freed with this object."""
+class _Context(c_void_p):
+    """A saved register file: a pointer to the library's own, which is freed with this object.  `state` is the part of
+    it from `offset` to the end, in words."""
 
-    __slots__ = ("_lib", "address")
-
-    def __init__(self, lib: ctypes.PyDLL, handle: c_void_p) -> None:
+    def __init__(self, lib: ctypes.PyDLL, handle: c_void_p, offset: int = 0) -> None:
+        super().__init__()
         self._lib = lib
-        self.address = c_void_p()
-        if lib.uc_context_alloc(handle, byref(self.address)) != _ERR_OK:
+        if lib.uc_context_alloc(handle, byref(self)) != _ERR_OK or self.value is None:
             raise OSError(errno.ENOMEM, "no memory for a task's registers")
+        self.state = words_at(self.value + offset, lib.uc_context_size(handle) - offset)
 
     def __del__(self) -> None:
-        self._lib.uc_context_free(self.address)
+        self._lib.uc_context_free(self)
 
 
 class UnicornCpu:
@@ -129,13 +132,14 @@ class UnicornCpu:
     """
 
     __slots__ = (
-        "_arch", "_batches", "_booting", "_context", "_context_restore", "_context_save", "_ctl", "_emu_start",
+        "_arch", "_batches", "_booting", "_context", "_ctl", "_emu_start",
         "_emu_stop", "_error", "_exception_words", "_exit", "_fault_word", "_grow",
-        "_grow_at", "_handle", "_ids", "_invalidating", "_keep", "_kept", "_lib", "_pack_call", "_pages",
+        "_grow_at", "_handle", "_ids", "_invalidating", "_keep", "_kept", "_lib", "_pages",
         "_port_registers", "_reg_read", "_reg_read_batch", "_reg_write", "_reg_write_batch", "_registers",
-        "_scratch", "_scratch_view", "_serve_with", "_stop_on_write", "_supervisor", "_tlb", "_unusual", "alarm",
-        "call", "counter", "fault_access", "fault_address", "fills", "flushes", "go_on", "kicked", "leave_call",
-        "slices", "vector",
+        "_scratch", "_scratch_view", "_serve_with", "_state_offset", "_stop_on_write", "_supervisor", "_tlb",
+        "_unusual", "alarm",
+        "call", "call_slots", "counter", "fault_access", "fault_address", "fills", "flushes", "go_on", "kicked",
+        "leave_call", "load", "save", "slices", "vector",
     )  # fmt: skip
 
     def __init__(self, arch: ModuleType) -> None:
@@ -150,14 +154,15 @@ class UnicornCpu:
         self._reg_write = fast.uc_reg_write
         self._reg_read = fast.uc_reg_read
         self._emu_stop = fast.uc_emu_stop
-        self._context_save = fast.uc_context_save
-        self._context_restore = fast.uc_context_restore
         self._arch = arch
         self._ids: dict[str, int] = arch.UNICORN
 
         handle = c_void_p()
         self._check(fast.uc_open(*arch.UNICORN_MACHINE, byref(handle)), "uc_open")
         self._handle = handle
+        self.save: Callable[[Any], object] = partial(fast.uc_context_save, handle)
+        self.load: Callable[[Any], object] = partial(fast.uc_context_restore, handle)
+        self._state_offset = 0
         stop = ctypes.cast(self._emu_stop, c_void_p).value
         assert stop is not None and handle.value is not None
         self.alarm = Alarm(stop, handle.value)
@@ -165,12 +170,13 @@ class UnicornCpu:
         # Setting a control allocates the code buffer; it must lie near the library, so before the arena.
         self._check(self._ctl(handle, _CTL_TLB_TYPE, c_int(_TLB_VIRTUAL)), "TLB type")
 
-        self.call = bytearray(64)
-        self._pack_call = Struct(f"<{len(arch.CALL_REGISTERS)}Q").pack_into
         self._registers: Asked | InPlace = Asked(fast, handle, self._ids, arch)
         found = None if PORTABLE else find_registers(fast, handle, arch, self.write)
         if found is not None:
             self._registers = found
+            self._copy_in_place(found.address)
+        self.call = bytearray(self._registers.call)
+        self.call_slots = self._registers.call_slots
         self.leave_call = self._registers.leave_call
         self.go_on = self._registers.go_on
 
@@ -249,7 +255,7 @@ class UnicornCpu:
         self._fault_word = c_uint64.from_address(self._handle.value + at)
         size = self._lib.uc_context_size(self._handle)
         self._context = self.new_context()
-        context = self._context.address
+        context = self._context
         self._lib.uc_context_save(self._handle, context)
         assert context.value is not None
         before = ctypes.string_at(context.value, size)
@@ -291,10 +297,10 @@ class UnicornCpu:
 
     def _clear_exception(self) -> None:
         if self._exception_words:
-            self._lib.uc_context_save(self._handle, self._context.address)
+            self.save(self._context)
             for word in self._exception_words:
                 ctypes.memmove(word, _NO_EXCEPTION, 4)
-            self._lib.uc_context_restore(self._handle, self._context.address)
+            self.load(self._context)
 
     def _find_tlb(self, arena: Arena) -> KeptTlbs | None:
         """Where the library keeps its TLB, if an experiment with two address spaces shows that it can be exchanged."""
@@ -309,7 +315,7 @@ class UnicornCpu:
         pages = self._pages
         self._pages = self._tlb.pages = first
         self._execute(code + self._arch.PRIVILEGED, {register: _SCRATCH + _ALIAS + _COUNTER})
-        self._kept = kept = find(self._lib, self._handle, self._arch, _SCRATCH)
+        self._kept = kept = find(self._lib, self._handle, self._arch, _SCRATCH, self._tlb)
         if kept is not None:
             self.switch_page_table(second)
             self._execute(b"", {})
@@ -410,9 +416,10 @@ class UnicornCpu:
         """The hook of system calls, a closure as `_make_fill` is; `serve_with` changes what it calls."""
         handle, stop = self._handle, self._emu_stop
         serve = supervisor.syscall
-        call, pack, pick = self.call, self._pack_call, self._registers.pick
+        call, registers, ask = memoryview(self.call), self._registers.call, self._registers.ask
         words: Any = self._registers.words
         result = self._registers.result
+        whole = slice(None)
 
         def serve_with(entry: Callable[[], int | None]) -> None:
             nonlocal serve
@@ -422,15 +429,18 @@ class UnicornCpu:
 
         def syscall() -> None:
             try:
-                pack(call, 0, *pick(words))
+                if ask is not None:
+                    ask()
+                call[whole] = registers
                 value = serve()
                 if value is None:
-                    value = supervisor.resume()
-                if value is not None:
-                    words[result] = value
-                else:
-                    self._exit = _STOPPED
-                    stop(handle)
+                    resume = supervisor.resume
+                    value = resume()
+                    if value is None:
+                        self._exit = _STOPPED
+                        stop(handle)
+                        return
+                words[result] = value
             except BaseException as error:
                 self._fail(error)
 
@@ -536,7 +546,9 @@ class UnicornCpu:
         self._serve_with(entry)
 
     def read_call(self) -> None:
-        self._pack_call(self.call, 0, *self._registers.pick(self._registers.words))
+        if self._registers.ask is not None:
+            self._registers.ask()
+        self.call[:] = self._registers.call
 
     def stop(self) -> None:
         self._exit = Exit.STOPPED
@@ -595,13 +607,28 @@ class UnicornCpu:
     # Registers
 
     def new_context(self) -> _Context:
-        return _Context(self._lib, self._handle)
+        return _Context(self._lib, self._handle, self._state_offset)
 
-    def save(self, context: Any) -> None:
-        self._context_save(self._handle, context.address)
+    def _copy_in_place(self, address: int) -> None:
+        """To save and load registers the library copies all of its state of the processor, which lies at `address`: do
+        so without a foreign call, if it is that."""
+        context = _Context(self._lib, self._handle)
+        self.save(context)
+        content = context.state.tobytes()
+        offset = content.find(ctypes.string_at(address, _STATE_BEGIN))
+        size = len(content) - offset
+        if offset % 8 or content[offset:] != ctypes.string_at(address, size):
+            return
+        self._state_offset = offset
+        state = words_at(address, size)
 
-    def load(self, context: Any) -> None:
-        self._context_restore(self._handle, context.address)
+        def save(context: _Context) -> None:
+            context.state[:] = state
+
+        def load(context: _Context) -> None:
+            state[:] = context.state
+
+        self.save, self.load = save, load
 
     def _prepare(self, registers: RegisterSet | tuple[str, ...]) -> _Batch:
         """The C arrays for these registers, made once: the kernel reads the same few sets over and over."""
@@ -630,6 +657,22 @@ class UnicornCpu:
             self._check(error, "reading registers")
         return batch.layout.unpack(batch.memory)
 
+    def read_raw(self, registers: RegisterSet) -> bytes:
+        batch = self._batches.get(registers) or self._prepare(registers)
+        error = self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length)
+        if error:
+            self._check(error, "reading registers")
+        return batch.memory.raw
+
+    def write_raw(self, registers: RegisterSet, data: bytes) -> None:
+        batch = self._batches.get(registers) or self._prepare(registers)
+        batch.memory.raw = data
+        error = self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.writes)
+        if error:
+            self._check(error, "writing registers")
+        if batch.pc is not None:
+            self._registers.pc.value = _WORD.unpack_from(data, 8 * batch.pc)[0]
+
     def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
         return self.read_set(names)
 
@@ -637,7 +680,7 @@ class UnicornCpu:
         assert isinstance(context, _Context)
         batch = self._batches.get(registers) or self._prepare(registers)
         read = self._lib.uc_context_reg_read_batch
-        self._check(read(context.address, batch.ids, batch.slots, batch.length), "reading saved registers")
+        self._check(read(context, batch.ids, batch.slots, batch.length), "reading saved registers")
         return batch.layout.unpack(batch.memory)
 
     def write_saved(self, context: object, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
@@ -645,7 +688,7 @@ class UnicornCpu:
         batch = self._batches.get(registers) or self._prepare(registers)
         batch.layout.pack_into(batch.memory, 0, *values)
         write = self._lib.uc_context_reg_write_batch
-        self._check(write(context.address, batch.ids, batch.slots, batch.length), "writing saved registers")
+        self._check(write(context, batch.ids, batch.slots, batch.length), "writing saved registers")
 
     def write_set(self, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
         batch = self._batches.get(registers) or self._prepare(registers)

@@ -12,7 +12,6 @@ import ctypes
 import sys
 from collections.abc import Callable
 from ctypes import byref, c_int, c_size_t, c_uint64, c_void_p
-from operator import itemgetter
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +21,10 @@ _NEAR = 1 << 16  # the processor's own state follows it (ArchCPU) within this
 _SEARCHED = 4096  # bytes from its beginning in which the registers are looked for
 _MARK = 0x1B5C_93E7_0000_0000
 
-Pick = Callable[[Any], tuple[int, ...]]
+
+def words_at(address: int, size: int) -> memoryview:
+    """`size` bytes of the library's memory as words."""
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B").cast("Q")
 
 
 def cpu_state(lib: Any, handle: c_void_p, arch: ModuleType) -> tuple[int, int] | None:
@@ -44,15 +46,20 @@ def cpu_state(lib: Any, handle: c_void_p, arch: ModuleType) -> tuple[int, int] |
 
 
 class InPlace:
-    """Registers as words of memory: `pick(words)` gives a call's number and arguments, `words[result]` is where its
-    result goes, `pc` the program counter; `leave_call` and `go_on` are the engine's."""
+    """Registers as words of memory: `call` are those with a call's number and arguments, at `call_slots`,
+    `words[result]` is where its result goes, `pc` the program counter; `leave_call` and `go_on` are the engine's."""
 
     def __init__(self, words: memoryview, places: dict[str, int], address: int, arch: ModuleType) -> None:
         self.words = words
-        self.pick: Pick = itemgetter(*(places[name] for name in arch.CALL_REGISTERS))
+        self.address = address
+        slots = [places[name] for name in arch.CALL_REGISTERS]
+        first, last = min(slots), max(slots)
+        self.call = words[first : last + 1].cast("B")
+        self.call_slots = tuple(slot - first for slot in slots)
+        self.ask: Callable[[], None] | None = None  # they are always up to date
         self.result = result = places[arch.RESULT]
         self.pc = c_uint64.from_address(address + 8 * places[arch.PC])
-        self.look: Callable[[], None] | None = None  # it is always up to date
+        self.look: Callable[[], None] | None = None
         pc, size = places[arch.PC], arch.SYSCALL_SIZE
 
         def leave_call(value: int) -> None:
@@ -68,7 +75,7 @@ class InPlace:
 
 
 class Asked:
-    """The same for a library that does not show its state: itself in place of the words."""
+    """The same for a library that does not show its state: itself in place of the words, and `ask` fills `call`."""
 
     def __init__(self, lib: Any, handle: c_void_p, ids: dict[str, int], arch: ModuleType) -> None:
         names = arch.CALL_REGISTERS
@@ -78,9 +85,8 @@ class Asked:
         numbers = (c_int * len(names))(*(ids[name] for name in names))
         word = c_uint64()
 
-        def pick(_words: Asked) -> tuple[int, ...]:
+        def ask() -> None:
             lib.uc_reg_read_batch(handle, numbers, places, len(names))
-            return tuple(slots)
 
         def put(value: int) -> None:
             word.value = value
@@ -90,7 +96,9 @@ class Asked:
             lib.uc_reg_read(handle, ids[arch.PC], byref(self.pc))
 
         self.words = self
-        self.pick: Pick = pick
+        self.call = memoryview(slots).cast("B")
+        self.call_slots = tuple(range(len(names)))
+        self.ask: Callable[[], None] | None = ask
         self.result = 0
         self.pc = c_uint64()
         self.look: Callable[[], None] | None = look
@@ -108,7 +116,7 @@ def find(lib: Any, handle: c_void_p, arch: ModuleType, write: Callable[[dict[str
     if found is None:
         return None
     address = found[1]
-    words = memoryview((ctypes.c_char * _SEARCHED).from_address(address)).cast("B").cast("Q")
+    words = words_at(address, _SEARCHED)
     names = {*arch.CALL_REGISTERS, arch.RESULT, arch.PC}
     marks = {name: _MARK + number for number, name in enumerate(names)}
     write(marks)

@@ -17,13 +17,14 @@ switches forget.
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_int, c_size_t, c_void_p
+from ctypes import c_int, c_size_t, c_uint16, c_void_p
+from functools import partial
 from struct import Struct
 from types import ModuleType
 from typing import Any
 
 from emu.engine import PageTable
-from emu.unicorn_registers import cpu_state
+from emu.unicorn_registers import cpu_state, words_at
 
 KEPT = 16  # address spaces whose translations are kept
 
@@ -48,7 +49,7 @@ class Tlb:
     meanwhile, when it was last flushed; `most` is the most between two flushes since `window` began, and after
     `flush_at` of them the TLB is flushed, so that the library makes it larger."""
 
-    __slots__ = ("descriptor", "fast", "flush_at", "flushed", "most", "pages", "put_away", "window")
+    __slots__ = ("flush_at", "flushed", "most", "pages", "put_away", "state", "window")
 
     def __init__(self, pages: PageTable, fills: int, flush_at: int = FIRST_GROWTH, window: int = 0) -> None:
         self.pages = pages
@@ -57,44 +58,44 @@ class Tlb:
         self.flush_at = flush_at
         self.window = window
         # While another address space is the current one
-        self.descriptor = memoryview(bytearray(_DESCRIPTOR.size)).cast("Q")
-        self.fast = memoryview(bytearray(_FAST.size)).cast("Q")
+        self.state: Any = None  # the library's, in words
         self.put_away = 0  # when that was, in calls of the fill hook
 
 
-def _words(address: int, size: int) -> memoryview:
-    return memoryview((ctypes.c_char * size).from_address(address)).cast("B").cast("Q")
-
-
 class KeptTlbs:
-    """The library's TLB in user mode, exchanged when the address space is."""
+    """The library's TLB, exchanged when the address space is: what it knows of it lies from `state` to `end`, with a
+    descriptor and a table for each mode.  Only that of user mode is ever used, and `tlb` is the current one."""
 
-    def __init__(self, cpu: int, descriptor: int, fast: int, used: int, mode: int) -> None:
+    def __init__(self, cpu: int, state: int, end: int, descriptor: int, fast: int, tlb: Tlb) -> None:
         libc = ctypes.PyDLL(None)
         self._malloc, self._free, self._memset = libc.malloc, libc.free, libc.memset
         self._malloc.argtypes, self._malloc.restype = (c_size_t,), c_void_p
         self._free.argtypes, self._free.restype = (c_void_p,), None
         self._memset.argtypes, self._memset.restype = (c_void_p, c_int, c_size_t), c_void_p
-        self._descriptor, self._fast = _words(descriptor, _DESCRIPTOR.size), _words(fast, _FAST.size)
-        self._used, self._mode = memoryview((ctypes.c_uint16 * 1).from_address(used)).cast("B").cast("H"), 1 << mode
-        self._blocks = cpu + _BLOCKS
+        self._state = words_at(state, end - state)
+        self._descriptor, self._fast = words_at(descriptor, _DESCRIPTOR.size), words_at(fast, _FAST.size)
+        # Two pointers to what is to be freed
+        self._io_table = (descriptor + _DESCRIPTOR.size - state >> 3) - 1
+        self._table = (fast + _FAST.size - state >> 3) - 1
+        # The arguments are made once, for to convert numbers takes as long as all the rest of the call.
+        blocks = c_void_p(cpu + _BLOCKS), c_int(0), c_size_t(_BLOCKS_SIZE)
+        self._forget_blocks = partial(ctypes.PyDLL(None).memset, *blocks)
+        tlb.state = self._room()
         self._kept: dict[int, Tlb] = {}  # by the page table's id, which is not given to another while it is here
 
     def switch(self, old: Tlb, pages: PageTable, fills: int) -> Tlb:
         """Put the translations of `old` away and those of `pages`, another address space, in place.  If there are none,
         the TLB is empty, and as large as the last one."""
-        descriptor, fast = self._descriptor, self._fast
-        old.descriptor[:] = descriptor
-        old.fast[:] = fast
+        state = self._state
+        old.state[:] = state
         old.put_away = fills
-        self._memset(self._blocks, 0, _BLOCKS_SIZE)
-        self._used[0] |= self._mode
+        forget_blocks = self._forget_blocks
+        forget_blocks()
         new = self._kept.get(id(pages))
         if new is None:
             new = self._begin(old, pages, fills)
         else:
-            descriptor[:] = new.descriptor
-            fast[:] = new.fast
+            state[:] = new.state
             new.flushed += fills - new.put_away
         if not old.pages:
             self.forget(old.pages)
@@ -108,7 +109,11 @@ class KeptTlbs:
             self.forget(min(kept.values(), key=lambda tlb: tlb.put_away).pages)
         self._make_table()
         new = kept[id(pages)] = Tlb(pages, fills, old.flush_at, old.window)
+        new.state = self._room()
         return new
+
+    def _room(self) -> memoryview:
+        return memoryview(bytearray(self._state.nbytes)).cast("Q")
 
     def rename(self, tlb: Tlb, pages: PageTable) -> None:
         """The current address space has got another page table."""
@@ -132,12 +137,13 @@ class KeptTlbs:
         """Free what is kept of an address space that is not the current one, if anything is."""
         tlb = self._kept.pop(id(pages), None)
         if tlb is not None:
-            self._free(_DESCRIPTOR.unpack(tlb.descriptor)[-1])
-            self._free(_FAST.unpack(tlb.fast)[1])
+            self._free(tlb.state[self._io_table])
+            self._free(tlb.state[self._table])
 
 
-def find(lib: Any, handle: c_void_p, arch: ModuleType, executed: int) -> KeptTlbs | None:
+def find(lib: Any, handle: c_void_p, arch: ModuleType, executed: int, tlb: Tlb) -> KeptTlbs | None:
     """The TLB that holds the page of `executed`, an instruction just run; None if it does not lie where it should.
+    What it holds is to be called `tlb`.
 
     `arch` names the function that gives the CPU's state, and how many modes its TLB has.
     """
@@ -149,12 +155,16 @@ def find(lib: Any, handle: c_void_p, arch: ModuleType, executed: int) -> KeptTlb
     # What goes before the processor's own state (CPUNegativeOffsetState).
     fast = environment - 16 - modes * _FAST.size
     first = fast - modes * _DESCRIPTOR.size & ~15
-    tables = [_FAST.unpack_from(_words(fast + mode * _FAST.size, _FAST.size)) for mode in range(modes)]
+    tables = [_FAST.unpack_from(words_at(fast + mode * _FAST.size, _FAST.size)) for mode in range(modes)]
     if any(not table or mask not in {(1 << bits) - 1 << _ENTRY_SHIFT for bits in _BITS} for mask, table in tables):
         return None
     page = executed & ~0xFFF
     for mode, (mask, table) in enumerate(tables):
         place = table + (executed >> 12 << _ENTRY_SHIFT & mask)
         if c_size_t.from_address(place + _EXECUTED).value == page:
-            return KeptTlbs(cpu, first + mode * _DESCRIPTOR.size, fast + mode * _FAST.size, first - _COMMON, mode)
+            if c_uint16.from_address(first - _COMMON).value != 1 << mode:
+                return None  # others have been used, too
+            end = fast + modes * _FAST.size
+            descriptor = first + mode * _DESCRIPTOR.size
+            return KeptTlbs(cpu, first - _COMMON, end, descriptor, fast + mode * _FAST.size, tlb)
     return None

@@ -33,30 +33,34 @@ class CpuTime:
     was too fast by then, it waits for: it never goes back.
     """
 
-    __slots__ = ("_ahead", "_last", "_until")
+    __slots__ = ("ahead", "last", "until")
 
     _LOOK_NS = 1_000_000
 
     def __init__(self) -> None:
-        self._last = 0
-        self._ahead = 0  # of the wall clock
-        self._until = 0
+        self.last = 0  # what was read last
+        self.ahead = 0  # of the wall clock
+        self.until = 0  # CLOCK_MONOTONIC: when to look again
 
     def now(self) -> int:
         wall = time.monotonic_ns()
-        if wall < self._until:
-            cpu = wall + self._ahead
-        else:
-            cpu = time.process_time_ns()
-            self._ahead = cpu - wall
-            self._until = wall + self._LOOK_NS
-        if cpu > self._last:
-            self._last = cpu
-        return self._last
+        if wall < self.until:
+            self.last = wall + self.ahead
+            return self.last
+        return self.look(wall)
+
+    def look(self, wall: int) -> int:
+        """`now` when the host has to be asked; `RunQueue.charge` has the other half of it, in place."""
+        cpu = time.process_time_ns()
+        if cpu >= self.last:
+            self.last = cpu
+            self.ahead = cpu - wall
+            self.until = wall + self._LOOK_NS
+        return self.last
 
     def slept(self) -> None:
         """The process did not run for a while, of its own will."""
-        self._until = 0
+        self.until = 0
 
 
 class Clock:

@@ -128,8 +128,7 @@ async def make(task: Task) -> int:
     """Make the call that is in the registers of `task`, which has the CPU, and in `Task.call_number`."""
     load(task)
     kernel = task.kernel
-    handler, unpack = kernel.calls[task.call_number]
-    result = handler(task, *unpack(kernel.cpu.call, 8))
+    result = kernel.calls[task.call_number](task)
     return result if result.__class__ is int else await result
 
 
@@ -138,5 +137,6 @@ def load(task: Task) -> None:
     a tracer may have changed it."""
     kernel = task.kernel
     kernel.cpu.read_call()
-    kernel.call[0] = task.call_number & _WORD
-    task.call_first = kernel.call[1]
+    number, first = kernel.cpu.call_slots[:2]
+    kernel.call[number] = task.call_number & _WORD
+    task.call_first = kernel.call[first]

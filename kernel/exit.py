@@ -113,6 +113,7 @@ def do_exit(task: Task) -> None:
     _reparent(task)
     if task is not shared.leader:
         shared.threads.remove(task)
+        shared.ended_usage.add(task.usage)
         _thread_end(task, status)
     if shared.live:
         signal.retarget_shared_pending(task, shared.pending.mask)
@@ -205,6 +206,7 @@ def de_thread(task: Task) -> None:
     task.kernel.tasks[task.tid] = task
     shared.leader = task
     shared.threads = [task]
+    shared.ended_usage.add(leader.usage)
     task.start_ns = leader.start_ns
     task.exit_signal = leader.exit_signal
     if task.parent is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Coroutine
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emu.engine import WRITE
 from kernel import entry, ptrace
@@ -59,15 +61,10 @@ class CloneArgs(NamedTuple):
     pidfd: int = 0
 
 
-def copy_process(parent: Task, args: CloneArgs) -> Task:
-    """A new process or thread, ready to run: what the flags say is shared with its parent, the rest is a copy.
-
-    The parent's registers are on the CPU.  Raises OSError EINVAL, EPERM (namespaces), EAGAIN
-    (RLIMIT_NPROC), ENOMEM, EFAULT.
-    """
-    kernel = parent.kernel
-    flags = args.flags
-    thread = bool(flags & CLONE_THREAD)
+@lru_cache(64)
+def check_flags(flags: int) -> None:
+    """What does not go together, and what is not done.  Raises OSError EINVAL, EPERM (namespaces)."""
+    thread = flags & CLONE_THREAD
     if (flags & CLONE_SIGHAND and not flags & CLONE_VM) or (thread and not flags & CLONE_SIGHAND):
         raise OSError(errno.EINVAL, "shared handlers need shared memory, threads need both")
     if flags & CLONE_CLEAR_SIGHAND and flags & CLONE_SIGHAND:
@@ -80,6 +77,18 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         raise OSError(errno.EPERM, "no new namespaces")
     if flags & ~_KNOWN:
         raise OSError(errno.EINVAL, "unknown flags")
+
+
+def copy_process(parent: Task, args: CloneArgs) -> Task:
+    """A new process or thread, ready to run: what the flags say is shared with its parent, the rest is a copy.
+
+    The parent's registers are on the CPU.  Raises OSError EINVAL, EPERM (namespaces), EAGAIN
+    (RLIMIT_NPROC), ENOMEM, EFAULT.
+    """
+    kernel = parent.kernel
+    flags = args.flags
+    thread = bool(flags & CLONE_THREAD)
+    check_flags(flags)
     if flags & CLONE_PARENT and parent.tgid == 1:
         raise OSError(errno.EINVAL, "the first process has no siblings")
     if len(kernel.tasks) >= kernel.max_threads:
@@ -122,7 +131,7 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
     real_parent = parent.parent if sibling else parent
     child = Task(
         kernel, pid, parent.tgid if thread else pid, real_parent.tgid if real_parent is not None else 0,
-        parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits,
+        parent.pgid, parent.sid, mm, files, fs, parent.cred, signals, rlimits=rlimits, sched=parent.sched.fork(),
     )  # fmt: skip
     child.comm, child.exe, child.auxv = parent.comm, parent.exe, parent.auxv
     child.arg_range, child.env_range = parent.arg_range, parent.env_range
@@ -138,7 +147,6 @@ def copy_process(parent: Task, args: CloneArgs) -> Task:
         child.exit_signal = parent.signals.shared.leader.exit_signal if sibling else args.exit_signal
         assert real_parent is not None
         real_parent.signals.shared.children.append(child)
-    child.sched = parent.sched.fork()
     if parent.syscall_work:
         child.syscall_work = parent.syscall_work & entry.SECCOMP
     if not flags & CLONE_VM:
@@ -173,8 +181,27 @@ def _tell_number(mm: AddressSpace, address: int, pid: int) -> None:
         pass
 
 
-async def clone(parent: Task, args: CloneArgs) -> int:
-    """kernel_clone: the new process's number, for vfork only once the child has let go of the memory."""
+def clone(parent: Task, args: CloneArgs) -> int | Coroutine[Any, Any, int]:
+    """kernel_clone: the new process's number, for vfork only once the child has let go of the memory.  Raises as
+    `copy_process`."""
+    kernel = parent.kernel
+    leave, go_on = kernel.leave_call, kernel.cpu.go_on
+    if (
+        args.flags & CLONE_VFORK
+        or parent.ptrace is not None
+        or leave is None
+        or go_on is None
+        or not kernel.run_queue.guest_began
+    ):
+        return _clone(parent, args)
+    leave(0)  # within the trap: so that the child begins behind the call
+    try:
+        return copy_process(parent, args).tid
+    finally:
+        go_on()
+
+
+async def _clone(parent: Task, args: CloneArgs) -> int:
     child = copy_process(parent, args)
     tid = child.tid
     if args.flags & CLONE_VFORK:

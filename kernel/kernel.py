@@ -11,7 +11,6 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from struct import Struct
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,17 +55,18 @@ if TYPE_CHECKING:
 THREAD_SIZE = 16 << 10  # bytes of a kernel stack
 EPOLL_ITEM_COST = 1024  # bytes of host memory
 
-_ARGUMENTS = Struct("<6Q")
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
 _TIMED = 17  # of so many traps one is timed; prime, so that it does not keep step with a guest's loop
 
 
 class Calls(Protocol):
-    """The syscall table as the kernel is given it: number -> (handler, its argument unpacker)."""
+    """The syscall table as the kernel is given it: number -> what serves the call in `Cpu.call` for a task."""
 
     names: dict[int, str]
 
-    def __getitem__(self, number: int) -> tuple[Callable[..., Any], Callable[..., tuple[int, ...]]]: ...
+    def read_from(self, call: bytearray, slots: tuple[int, ...]) -> None: ...
+
+    def __getitem__(self, number: int) -> Callable[[Task], Any]: ...
 
     def restart(self, number: int) -> str: ...
 
@@ -107,7 +107,8 @@ class Kernel:
         self.arch = arch
         self.calls = calls
         self.cpu = UnicornCpu(arch)  # before the arena: see emu/unicorn_cpu.py
-        self.call = memoryview(self.cpu.call).cast("Q")  # number and arguments of the call at hand
+        self.call = memoryview(self.cpu.call).cast("Q")  # with the registers of the call at hand
+        calls.read_from(self.cpu.call, self.cpu.call_slots)
         self.memory_limit = memory_limit or host_memory()
         self._strict = memory_limit is not None
         # threads-max (set_max_threads): their kernel stacks may take an eighth of memory
@@ -133,6 +134,7 @@ class Kernel:
         self.need_resched = False  # before it goes on, the task on the CPU is compared with the others
         self.ticking = False  # a tick is due, at which `need_resched` will be set
         self.idle = True  # nobody has the CPU
+        self.has_cpu_timers = False  # somebody has, or had, a timer on processor time
         self.cpu_alarm: Timer | None = None  # when a timer of the processor time of the task on the CPU may be due
         self.host_waiters: dict[Waiter, Sequence[WaitQueue]] = {}  # to be woken by host descriptors
         self.last_pid = 1
@@ -180,7 +182,7 @@ class Kernel:
         What it takes is system time.  To read the clock around each trap would cost a tenth of a short
         one, so one in _TIMED is timed and stands for all of them.
         """
-        calls, call, block = self.calls, self.call, self.cpu.call
+        calls, call, number = self.calls, self.call, self.cpu.call_slots[0]
         go_on = self.cpu.go_on
         untimed = _TIMED
 
@@ -196,8 +198,7 @@ class Kernel:
                     self.run_queue.user_ns -= _TIMED * (self.clock.elapsed_ns() - began)
             task = self.current
             try:
-                handler, unpack = calls[call[0]]
-                result = handler(task, *unpack(block, 8))
+                result = calls[call[number]](task)
             except OSError as error:
                 result = -linux_errno(error)
             except Interrupted:
@@ -255,10 +256,15 @@ class Kernel:
         else:
             self.cpu.serve_with(self.syscall)
 
+    def call_number(self) -> int:
+        return self.call[self.cpu.call_slots[0]]
+
+    def call_arguments(self) -> tuple[int, ...]:
+        return tuple([self.call[slot] for slot in self.cpu.call_slots[1:]])
+
     def trace_enter(self, task: Task) -> None:
-        number = self.call[0]
+        number, args = self.call_number(), self.call_arguments()
         name = self.calls.names.get(number, f"syscall_{number:#x}")
-        args = _ARGUMENTS.unpack_from(self.cpu.call, 8)
         for tracer in self.tracers:
             tracer.enter(task, number, name, args)
 
@@ -281,10 +287,8 @@ class Kernel:
         task = self.current
         if major:
             task.usage.majflt += 1
-            task.signals.shared.usage.majflt += 1
         else:
             task.usage.minflt += 1
-            task.signals.shared.usage.minflt += 1
 
     def refuses(self, what: str, *, vm: bool = True) -> None:
         """The task on the CPU wants what real Linux does and this kernel cannot: see `Fallback.missing`."""
@@ -457,8 +461,11 @@ class Kernel:
 
     # Scheduling
 
-    def make_ready(self, task: Task) -> None:
-        """try_to_wake_up: put a sleeping task into the run queue."""
+    def make_ready(self, task: Task, events: int | None = None) -> None:
+        """try_to_wake_up: put a sleeping task into the run queue.  `events` is given where what it waits for has come:
+        this is what a task puts into wait queues."""
+        if events is not None:
+            task.woken = True
         if not task.ready and not task.zombie:
             if task.asleep:
                 disarm(task)
@@ -477,11 +484,6 @@ class Kernel:
         if task.ready and task is not self.current:
             self.run_queue.remove(task)
         task.ready = False
-
-    def wake(self, task: Task, events: int) -> None:
-        """What a task waits for has come: what it puts into wait queues."""
-        task.woken = True
-        self.make_ready(task)
 
     def reschedule(self) -> None:
         """resched_curr: leave guest code as soon as the trap is over, and see who is next."""

@@ -358,7 +358,7 @@ class AddressSpace(Protection):
             numbers = list(filter(pages.__contains__, range(last - 1, first - 1, -1)))
         else:
             # A range's own test takes twice as long, and most pages lie below: programs, heaps
-            numbers = sorted(filter(last.__gt__, filter(first.__le__, pages)), reverse=True)
+            numbers = sorted([number for number in pages if number >= first and number < last], reverse=True)
         for number in numbers:
             drop(pages.pop(number) & PAGE_MASK)
         if numbers:

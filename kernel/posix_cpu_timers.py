@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kernel import siginfo, signal
 from kernel.clock import NANOSECONDS, TICK_NS
 from kernel.rlimit import RLIM_INFINITY, RLIMIT_CPU, get_rlimit
-from kernel.rusage import Usage
+from kernel.rusage import Usage, of_process
 
 if TYPE_CHECKING:
     from kernel.kernel import Kernel
@@ -26,24 +26,28 @@ CPUCLOCK_PROF, CPUCLOCK_VIRT, CPUCLOCK_SCHED = range(3)  # user and system time,
 _PER_THREAD = 4
 
 
+def sample(usage: Usage, kind: int) -> int:
+    """What the clock CPUCLOCK_* of a thread or process shows that has used so much."""
+    return usage.utime if kind == CPUCLOCK_VIRT else usage.runtime
+
+
 class CpuTimers:
     """struct posix_cputimers: the timers armed on the clocks of one thread, or of one process."""
 
     __slots__ = ("armed", "usage")
 
-    def __init__(self, usage: Usage) -> None:
+    def __init__(self, usage: Callable[[], Usage]) -> None:
         self.usage = usage
         self.armed: list[CpuTimer] = []
 
-    def sample(self, kind: int) -> int:
-        return self.usage.utime if kind == CPUCLOCK_VIRT else self.usage.runtime
-
     def left(self) -> int | None:
         """Nanoseconds until the first can be due."""
-        return min((timer.expires - self.sample(timer.kind) for timer in self.armed), default=None)
+        used = self.usage()
+        return min((timer.expires - sample(used, timer.kind) for timer in self.armed), default=None)
 
     def expire(self) -> None:
-        for timer in [timer for timer in self.armed if timer.expires <= self.sample(timer.kind)]:
+        used = self.usage()
+        for timer in [timer for timer in self.armed if timer.expires <= sample(used, timer.kind)]:
             if timer in self.armed:  # not disarmed by what another one did
                 self.armed.remove(timer)
                 timer.fire()
@@ -90,8 +94,10 @@ class CpuClock:
     def now(self) -> int:
         kernel = self.task.kernel
         kernel.run_queue.update_curr(kernel.current)
-        usage = self.task.usage if self.thread else self.task.signals.shared.usage
-        return usage.utime if self.kind == CPUCLOCK_VIRT else usage.runtime
+        return sample(self.usage(), self.kind)
+
+    def usage(self) -> Usage:
+        return self.task.usage if self.thread else of_process(self.task.signals.shared)
 
     def start(self, expires: int, fire: Callable[[], None]) -> CpuTimer:
         """Call `fire` when the clock has reached `expires`."""
@@ -99,7 +105,8 @@ class CpuClock:
         owner = task if self.thread else task.signals.shared
         timers = owner.cpu_timers
         if timers is None:
-            timers = owner.cpu_timers = CpuTimers(owner.usage)
+            timers = owner.cpu_timers = CpuTimers(self.usage)
+            task.kernel.has_cpu_timers = True
         timer = CpuTimer(timers, self.kind, expires, fire)
         kernel = task.kernel
         if kernel.current.signals.shared is task.signals.shared:
@@ -163,7 +170,7 @@ def _cpu_limit_reached(task: Task) -> None:
     moves with it, SIGKILL at the hard limit."""
     task = task.signals.shared.leader
     soft, hard = get_rlimit(task, RLIMIT_CPU)
-    used = task.signals.shared.usage.runtime
+    used = of_process(task.signals.shared).runtime
     if used >= hard * NANOSECONDS:
         signal.send(task, siginfo.from_kernel(signal.SIGKILL))
         return

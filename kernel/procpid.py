@@ -269,7 +269,8 @@ def wchan(task: Task) -> bytes:
 def _function(call: Any) -> str:
     """The name of a suspended coroutine's function."""
     if isinstance(call, Again):
-        return call.attempt.__qualname__.partition(".")[0]
+        attempt: Any = call.attempt
+        return str(getattr(attempt, "func", attempt).__qualname__).partition(".")[0]
     code = call.gi_code if isinstance(call, GeneratorType) else call.cr_code
     name: str = code.co_name
     return name

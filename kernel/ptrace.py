@@ -161,7 +161,7 @@ def unlink(task: Task) -> None:
             task.pending_work = True  # a signal first, if there is one to deliver, then perhaps a group stop
             resume(tracee)
         elif task.signals.shared.stop_signal and task.exit_status is None:
-            task.stopped = True
+            task.stopped = task.pending_work = True
 
 
 def traceme(task: Task) -> None:

@@ -32,16 +32,16 @@ class RunQueue:
     """
 
     __slots__ = (
-        "_arrivals", "_cpu_ns", "_elapsed_ns", "exec_start", "guest_began", "heap", "min_vruntime", "switches",
+        "_arrivals", "_host_cpu", "elapsed_ns", "exec_start", "guest_began", "heap", "min_vruntime", "switches",
         "user_ns", "yielding",
     )  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
-        self._cpu_ns: Callable[[], int] = clock.host_cpu.now
-        self._elapsed_ns: Callable[[], int] = clock.elapsed_ns
+        self._host_cpu = clock.host_cpu
+        self.elapsed_ns: Callable[[], int] = clock.elapsed_ns
         self._arrivals = 0
         self.heap: list[tuple[int, int, Task]] = []
-        self.min_vruntime = 0  # below that of every ready task, except for a sleeper's credit
+        self.min_vruntime = 0  # that of the last task which got the CPU, at least: where sleepers come back
         self.switches = 0  # nr_switches
         self.exec_start = 0  # the host's processor time up to which everything is accounted for
         self.guest_began = 0  # when guest code was last entered, CLOCK_MONOTONIC; 0 while it does not run
@@ -64,7 +64,10 @@ class RunQueue:
 
     def pop(self) -> Task:
         """pick_next_task.  The queue must not be empty."""
-        return heapq.heappop(self.heap)[2]
+        key, _, task = heapq.heappop(self.heap)
+        if key > self.min_vruntime:
+            self.min_vruntime = key
+        return task
 
     def remove(self, task: Task) -> int:
         """dequeue_task: it will not run again.  The key that it had."""
@@ -132,52 +135,56 @@ class RunQueue:
         child.vruntime = parent.vruntime
 
     def update_curr(self, task: Task) -> None:
-        """Charge `task` for the CPU it has had since the last time."""
-        now = self._cpu_ns()
-        delta = now - self.exec_start
-        self.exec_start = now
+        """Charge `task`, which has the CPU, for what it has had of it since the last time."""
+        wall = self.elapsed_ns()
+        self.charge(task, wall)
         if self.guest_began:
-            wall = self._elapsed_ns()
-            self.user_ns += wall - self.guest_began
             self.guest_began = wall
-        usage = task.usage
-        group = task.signals.shared.usage
-        usage.runtime += delta
-        group.runtime += delta
-        user = self.user_ns - usage.overdrawn
-        self.user_ns = 0
-        if user < 0:
-            usage.overdrawn = -user
-        else:
-            usage.overdrawn = 0
-            if user > delta:
-                user = delta
-            usage.utime += user
-            group.utime += user
-        weight = task.sched.weight
-        if weight == NICE_0_WEIGHT:
-            task.vruntime = vruntime = task.vruntime + delta
-        elif weight:
-            task.vruntime = vruntime = task.vruntime + delta * NICE_0_WEIGHT // weight
-        else:
-            return
-        if vruntime > self.min_vruntime:
+        vruntime = task.vruntime
+        if vruntime > self.min_vruntime and task.sched.weight:
             heap = self.heap
             if heap and heap[0][0] < vruntime:
                 vruntime = heap[0][0]
             if vruntime > self.min_vruntime:
                 self.min_vruntime = vruntime
 
-    def sleep(self, task: Task) -> None:
-        """`task` leaves the CPU because it cannot go on by itself."""
-        self.update_curr(task)
+    def charge(self, task: Task, wall: int) -> None:
+        """`update_curr` at `wall`, CLOCK_MONOTONIC, of a task that leaves the CPU."""
+        host = self._host_cpu
+        if wall < host.until:
+            host.last = now = wall + host.ahead
+        else:
+            now = host.look(wall)
+        delta = now - self.exec_start
+        self.exec_start = now
+        user = self.user_ns
+        if self.guest_began:
+            user += wall - self.guest_began
+        self.user_ns = 0
+        usage = task.usage
+        usage.runtime += delta
+        if usage.overdrawn:
+            user -= usage.overdrawn
+            usage.overdrawn = 0
+        if user < 0:
+            usage.overdrawn = -user
+        else:
+            usage.utime += user if user < delta else delta
+        weight = task.sched.weight
+        if weight == NICE_0_WEIGHT:
+            task.vruntime += delta
+        elif weight:
+            task.vruntime += delta * NICE_0_WEIGHT // weight
+
+    def sleep(self, task: Task, wall: int) -> None:
+        """`task` leaves the CPU at `wall` because it cannot go on by itself."""
+        self.charge(task, wall)
+        self.guest_began = 0
         self.switches += 1
         task.usage.nvcsw += 1
-        task.signals.shared.usage.nvcsw += 1
 
     def preempted(self, task: Task) -> None:
         """`task` leaves the CPU to somebody else, and goes back into the queue."""
         self.switches += 1
         task.usage.nivcsw += 1
-        task.signals.shared.usage.nivcsw += 1
         self.put_back(task)

@@ -9,6 +9,7 @@ from vfs.pages import PAGE_SIZE
 
 if TYPE_CHECKING:
     from kernel.mm import AddressSpace
+    from kernel.signal import SignalStruct
     from kernel.task import Task
 
 CLOCK_TICK_NS = 10_000_000
@@ -72,19 +73,28 @@ def usage(task: Task, who: int = RUSAGE_SELF) -> Usage:
     if who == RUSAGE_THREAD:
         total.add(task.usage)
     if who in (RUSAGE_SELF, RUSAGE_BOTH):
-        total.add(shared.usage)
+        total.add(of_process(shared))
     if who in (RUSAGE_CHILDREN, RUSAGE_BOTH):
         total.add(shared.children_usage)
     if who != RUSAGE_CHILDREN:
-        total.maxrss = max(total.maxrss, shared.usage.maxrss)
+        total.maxrss = max(total.maxrss, shared.ended_usage.maxrss)
         if not task.zombie:
             total.maxrss = max(total.maxrss, peak_rss(task.mm))
     return total
 
 
+def of_process(shared: SignalStruct) -> Usage:
+    """thread_group_cputime: what all threads of a process have used, those that have ended included."""
+    total = Usage()
+    total.add(shared.ended_usage)
+    for thread in shared.threads:
+        total.add(thread.usage)
+    return total
+
+
 def leave_memory(task: Task, mm: AddressSpace) -> None:
     """setmax_mm_hiwater_rss, on exec and exit: the process keeps the peak of the memory it gives up."""
-    own = task.signals.shared.usage
+    own = task.signals.shared.ended_usage
     own.maxrss = max(own.maxrss, peak_rss(mm))
 
 
@@ -92,7 +102,7 @@ def waited_for(parent: Task, child: Task) -> None:
     """wait_task_zombie: what a process and the children it waited for have used is now part of what the
     children of its parent have."""
     sum_up = parent.signals.shared.children_usage
-    sum_up.add(child.signals.shared.usage)
+    sum_up.add(of_process(child.signals.shared))
     sum_up.add(child.signals.shared.children_usage)
 
 

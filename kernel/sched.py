@@ -64,24 +64,28 @@ def within_trap(kernel: Kernel) -> Callable[[], int | None]:
     """`Supervisor.resume`: the same within the trap, while the engine stands still: it goes on with whoever has the CPU
     then.  To leave it and enter it again would take a tenth of a switch.  A closure, as the trap is."""
     queue, call = kernel.run_queue, kernel.call
-    now, go_on = kernel.clock.elapsed_ns, kernel.cpu.go_on
+    number, first = kernel.cpu.call_slots[:2]
+    now, go_on = queue.elapsed_ns, kernel.cpu.go_on
 
     def resume() -> int | None:
         leave = kernel.leave_call
         task = kernel.current
         if leave is None or go_on is None or task.ptrace is not None:
             return None
-        queue.user_ns += now() - queue.guest_began
-        queue.guest_began = 0
-        leave(call[0])
+        wall = now()
+        made = call[number]
+        leave(made)
         waits = task.call
         if waits is not None:
-            task.call_number, task.call_first = call[0], call[1]
+            task.call_number, task.call_first = made, call[first]
         if waits.__class__ is Again and not task.pending_work:
             task.waiting = waits.waiting
-            _arm(kernel, task)
+            queue.sleep(task, wall)
+            _prepare_to_wait(kernel, task)
             going = schedule(kernel, None)
         else:
+            queue.user_ns += wall - queue.guest_began
+            queue.guest_began = 0
             going = schedule(kernel, task)
         result = go_on()
         if going and kernel.current.ptrace is None and kernel.leave_call is not None:
@@ -103,7 +107,7 @@ def schedule(kernel: Kernel, task: Task | None) -> bool:
             task = queue.pop()
             if task is not kernel.current:
                 _switch_to(kernel, task)
-            if task.signals.shared.cpu_timers is not None or task.cpu_timers is not None:
+            if kernel.has_cpu_timers and (task.cpu_timers is not None or task.signals.shared.cpu_timers is not None):
                 posix_cpu_timers.program(kernel)
         if _goes_on(kernel, task):
             return True
@@ -139,13 +143,12 @@ def _switch_to(kernel: Kernel, task: Task) -> None:
     """context_switch: registers, address space, and whose rights the host checks."""
     previous = kernel.current
     cpu = kernel.cpu
-    if not previous.zombie:
-        if previous.context is None:
-            previous.context = cpu.new_context()
-        cpu.save(previous.context)
+    save, load = cpu.save, cpu.load  # to call functions in slots as methods takes longer
+    context = previous.context
+    if context is not None:  # a zombie has none
+        save(context)
     kernel.current = task
-    assert task.context is not None
-    cpu.load(task.context)
+    load(task.context)
     if task.pending_registers is not None:
         cpu.write(task.pending_registers)
         task.pending_registers = None
@@ -162,30 +165,32 @@ def _goes_on(kernel: Kernel, task: Task) -> bool:
     queue = kernel.run_queue
     late = False
     while True:
-        if task.stopped:
-            _leave(kernel, task)
-            return False
-        if task.pending_work and task.task_works:
-            task_work_run(task)
+        if task.pending_work:
+            if task.stopped:
+                _leave(kernel, task)
+                return False
+            if task.task_works:
+                task_work_run(task)
         if task.call is not None:
             if not _advance(kernel, task):
                 return False
         elif task.result is not None:
             kernel.cpu.set_result(task.result)
             task.result = None
-        if task.pending_work and task.call is None:
-            sigdeliver.deliver(task)
-        if task.exit_status is not None:
-            if task.ptrace is not None:
-                task.call = end.ptrace().exit_stop(task)
-                if task.call is not None:
-                    continue
-            _leave(kernel, task)
-            end.do_exit(task)
-            return False
-        if task.stopped:
-            _leave(kernel, task)
-            return False
+        if task.pending_work:
+            if task.call is None:
+                sigdeliver.deliver(task)
+            if task.exit_status is not None:
+                if task.ptrace is not None:
+                    task.call = end.ptrace().exit_stop(task)
+                    if task.call is not None:
+                        continue
+                _leave(kernel, task)
+                end.do_exit(task)
+                return False
+            if task.stopped:
+                _leave(kernel, task)
+                return False
         if task.call is not None:
             continue
         if kernel.need_resched:
@@ -199,7 +204,8 @@ def _goes_on(kernel: Kernel, task: Task) -> bool:
             kernel.start_tick()
         if kernel.watch_late:
             kernel.watch(kernel.timers.next())
-        began = kernel.clock.elapsed_ns()
+        now = queue.elapsed_ns
+        began = now()
         if began < kernel.watched or late:  # one that is late again: timers may be due faster than they are served
             queue.guest_began = began
             return True
@@ -210,10 +216,11 @@ def _goes_on(kernel: Kernel, task: Task) -> bool:
 def _left(kernel: Kernel, task: Task, reason: Exit) -> None:
     """The engine has been left, while `task` had the CPU."""
     if task.ptrace is not None:
-        task.call_number = kernel.call[0] if reason is _STOPPED else -1
+        task.call_number = kernel.call_number() if reason is _STOPPED else -1
     if reason is _STOPPED:
         if task.call is not None:
-            task.call_number, task.call_first = kernel.call[0], kernel.call[1]
+            number, first = kernel.cpu.call_slots[:2]
+            task.call_number, task.call_first = kernel.call[number], kernel.call[first]
         if task.pending_registers is not None:
             kernel.cpu.write(task.pending_registers)
             task.pending_registers = None
@@ -248,27 +255,31 @@ def _preempt_rseq(kernel: Kernel, task: Task) -> None:
 def _leave(kernel: Kernel, task: Task) -> None:
     """The task on the CPU cannot go on by itself."""
     task.ready = False
-    kernel.run_queue.sleep(task)
+    queue = kernel.run_queue
+    queue.sleep(task, queue.elapsed_ns())
 
 
 def _advance(kernel: Kernel, task: Task) -> bool:
     """Take a call that does not fit into the trap one step on; False if the task sleeps now."""
     call = task.call
-    result: int | None = None
+    again = call.__class__ is Again
+    result: int | None
     try:
-        if call.__class__ is Again:
-            if task.waiting is None:
-                task.waiting = call.waiting
-            else:
-                result = call.attempt()
-                if result is None and _to_be_interrupted(task):
-                    raise Interrupted
-        elif task.waiting is None:
-            task.waiting = call.send(None)
-        elif not task.woken and _to_be_interrupted(task):
-            task.waiting = call.throw(Interrupted())
+        if again and task.waiting is not None:
+            attempt = call.attempt
+            result = attempt()
+            if result is None and _to_be_interrupted(task):
+                raise Interrupted
         else:
-            task.waiting = call.send(not task.timed_out)
+            result = None
+            if again:
+                task.waiting = call.waiting
+            elif task.waiting is None:
+                task.waiting = call.send(None)
+            elif not task.woken and _to_be_interrupted(task):
+                task.waiting = call.throw(Interrupted())
+            else:
+                task.waiting = call.send(not task.timed_out)
     except StopIteration as done:
         result = done.value
         assert result is not None
@@ -286,17 +297,18 @@ def _advance(kernel: Kernel, task: Task) -> bool:
             tracer.suspend(task)
         _arm(kernel, task)
         return task.ready
-    if call.__class__ is Again and call.finish is not None:
+    if again and call.finish is not None:
         call.finish()
     task.call = task.waiting = None
     if result > NO_RESULT:
         kernel.cpu.set_result(result)
-    if kernel.tracers and result != NOT_A_CALL and task.exit_status is None:
-        if task.signals.interrupted is not None:
-            result = sigdeliver.restart_code(task.signals, task.signals.interrupted)
-        kernel.trace_leave(task, 0 if result == NO_RESULT else result)
-    if task.syscall_work & entry.AFTER and result != NOT_A_CALL and task.exit_status is None:
-        task.call = entry.leave(task)
+    if (kernel.tracers or task.syscall_work) and result != NOT_A_CALL and task.exit_status is None:
+        if kernel.tracers:
+            if task.signals.interrupted is not None:
+                result = sigdeliver.restart_code(task.signals, task.signals.interrupted)
+            kernel.trace_leave(task, 0 if result == NO_RESULT else result)
+        if task.syscall_work & entry.AFTER:
+            task.call = entry.leave(task)
     return True
 
 
@@ -312,17 +324,23 @@ def _to_be_interrupted(task: Task) -> bool:
 
 
 def _arm(kernel: Kernel, task: Task) -> None:
-    """Put a task to sleep: from here on whatever it waits for makes it ready."""
+    """Put a task to sleep, unless there is something that is not to wait."""
+    if task.pending_work and (task.task_works or _to_be_interrupted(task)):
+        task.timed_out = task.woken = False
+        return
+    queue = kernel.run_queue
+    queue.sleep(task, queue.elapsed_ns())
+    _prepare_to_wait(kernel, task)
+
+
+def _prepare_to_wait(kernel: Kernel, task: Task) -> None:
+    """From here on whatever a task waits for makes it ready."""
     waiting = task.waiting
     assert waiting is not None
-    task.timed_out = task.woken = False
-    if task.pending_work and (task.task_works or _to_be_interrupted(task)):
-        return
-    task.ready = False
-    kernel.run_queue.sleep(task)
+    task.timed_out = task.woken = task.ready = False
     wake = task.wake
     if wake is None:
-        wake = task.wake = partial(kernel.wake, task)
+        wake = task.wake = partial(kernel.make_ready, task)
     task.asleep = True
     for queue in waiting[0]:
         queue.add(wake)
@@ -333,20 +351,21 @@ def _arm(kernel: Kernel, task: Task) -> None:
 
 
 def _expire(task: Task) -> None:
-    task.timed_out = task.woken = True
-    task.kernel.make_ready(task)
+    task.timed_out = True
+    task.kernel.make_ready(task, 0)
 
 
 def disarm(task: Task) -> None:
     """A sleeping task wakes: nothing else is to wake it again."""
     task.asleep = False
-    if task.waiting is not None:
+    waiting = task.waiting
+    if waiting is not None:
         wake = task.wake
         assert wake is not None
-        for queue in task.waiting[0]:
+        for queue in waiting[0]:
             queue.remove(wake)
-            if type(queue) is HostQueue:
-                task.kernel.host_waiters.pop(wake, None)
+        if task.kernel.host_waiters:
+            task.kernel.host_waiters.pop(wake, None)
     if task.alarm is not None:
         task.kernel.timers.cancel(task.alarm)
         task.alarm = None

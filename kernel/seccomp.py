@@ -49,7 +49,6 @@ ACTIONS = {
 """The actions by their names in /proc/sys/kernel/seccomp, strictest first."""
 
 _STRICT = frozenset(("read", "write", "exit", "rt_sigreturn"))
-_CALL_WORDS = Struct("<12I")
 _SIGSYS_INFO = Struct("<QiI")
 _INSTRUCTION_COST = 128  # bytes of host memory
 _PLANS_MAX = 4096  # answers that a chain remembers, of all its filters together
@@ -227,8 +226,8 @@ def call_data(task: Task, with_ip: bool = True) -> tuple[int, ...]:
     if with_ip:  # behind the instruction, where the engine is only when it has left it
         ip = kernel.cpu.read((kernel.arch.PC,))[0] + (kernel.arch.SYSCALL_SIZE if kernel.run_queue.guest_began else 0)
     return (
-        kernel.call[0] & 0xFFFF_FFFF, kernel.arch.AUDIT_ARCH, ip & 0xFFFF_FFFF, ip >> 32,
-        *_CALL_WORDS.unpack_from(kernel.cpu.call, 8),
+        kernel.call_number() & 0xFFFF_FFFF, kernel.arch.AUDIT_ARCH, ip & 0xFFFF_FFFF, ip >> 32,
+        *(half for argument in kernel.call_arguments() for half in (argument & 0xFFFF_FFFF, argument >> 32)),
     )  # fmt: skip
 
 
@@ -239,7 +238,7 @@ def secure_computing(task: Task, *, recheck: bool = False) -> Any:
     assert seccomp is not None
     newest = seccomp.filter
     kernel = task.kernel
-    number = kernel.call[0]
+    number = kernel.call_number()
     if newest is None:
         if kernel.calls.names.get(number) in _STRICT:
             return None

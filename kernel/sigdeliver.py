@@ -89,6 +89,9 @@ def deliver(task: Task) -> None:
             _enter_handler(task, action, info)
             if task.call is not None:
                 return
+            if task.ptrace is None and not (state.pending.mask | shared.pending.mask) & ~state.blocked:
+                task.pending_work = False
+                return
             continue
         bit = 1 << (signo - 1)
         if bit & DEFAULT_IGNORE:
@@ -153,7 +156,7 @@ def _stop(task: Task, signo: int) -> None:
         shared.stop_signal = signo
         for thread in shared.threads:
             if thread.ptrace is None:
-                thread.stopped = not thread.zombie
+                thread.stopped = thread.pending_work = not thread.zombie
             elif not thread.zombie:
                 end.ptrace().group_stop(thread, task, signo)
         end.notify_stopped(shared.leader, signo)
@@ -206,8 +209,8 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
         end.ptrace().step_off(task)
     blocked = state.blocked
     mask = blocked if state.saved_mask is None else state.saved_mask
-    registers = cpu.read_set(arch.FRAME_REGISTERS)
-    sp = registers[arch.FRAME_SP]
+    registers = cpu.read_raw(arch.FRAME_REGISTERS)
+    sp, pc = arch.FRAME_POINTERS.unpack_from(registers)
     flags = action.flags
     top = sp - arch.RED_ZONE
     on_stack = False
@@ -218,11 +221,10 @@ def _enter_handler(task: Task, action: SigAction, info: SigInfo) -> None:
             on_stack = True
     try:
         if task.rseq is not None:
-            pc = registers[arch.FRAME_PC]
             start_over = task.rseq.interrupt(task, pc)
             if start_over != pc:
                 cpu.write({arch.PC: start_over})
-                registers = cpu.read_set(arch.FRAME_REGISTERS)
+                registers = cpu.read_raw(arch.FRAME_REGISTERS)
         frame = arch.frame_address(top)
         if on_stack and not stack.holds(frame):
             raise OSError(errno.EFAULT, "the alternate stack is too small")

@@ -137,21 +137,21 @@ class SignalStruct:
 
     `threads` are those that live, and the leader, which stays as a zombie until the process is reaped;
     `live` counts the former.  `group_exit` is the wait(2) status of exit_group(2) or of a fatal signal.
-    `usage` is what all its threads, dead ones included, and `children_usage` what the children it has
+    `ended_usage` is what threads that are in `threads` no more, and `children_usage` what the children it has
     waited for have used.
     """
 
     __slots__ = (
-        "child_changed", "child_subreaper", "children", "children_usage", "cpu_limit", "cpu_timers", "group_exit",
-        "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "stop_signal", "threads", "tty",
-        "tty_old_pgrp", "usage",
+        "child_changed", "child_subreaper", "children", "children_usage", "cpu_limit", "cpu_timers", "ended_usage",
+        "group_exit", "itimers", "leader", "live", "next_timer_id", "pending", "posix_timers", "stop_signal",
+        "threads", "tty", "tty_old_pgrp",
     )  # fmt: skip
 
     leader: Task
 
     def __init__(self) -> None:
         self.pending = Pending()
-        self.usage = Usage()
+        self.ended_usage = Usage()
         self.children_usage = Usage()
         self.itimers: dict[int, IntervalTimer] = {}  # by ITIMER_*
         self.posix_timers: dict[int, PosixTimer] = {}  # by timer_t
@@ -527,7 +527,7 @@ def kill_thread(sender: Task, tgid: int | None, tid: int, info: SigInfo | None, 
 def _permit(sender: Task, target: Task, signo: int) -> None:
     if not 0 <= signo <= NSIG:
         raise OSError(errno.EINVAL, "no such signal")
-    if not may_signal(sender, target, signo):
+    if sender is not target and not may_signal(sender, target, signo):
         raise OSError(errno.EPERM, "not the sender's process")
 
 
@@ -583,12 +583,14 @@ def force_info(task: Task, info: SigInfo, *, fatal: bool = False) -> None:
 def set_blocked(task: Task, mask: int) -> None:
     """Change the mask of blocked signals (set_current_blocked)."""
     state = task.signals
-    newly = mask & ~state.blocked & state.shared.pending.mask
-    state.blocked = mask & ~UNBLOCKABLE
-    if newly:
-        retarget_shared_pending(task, newly)
-    if (state.pending.mask | state.shared.pending.mask) & ~state.blocked:
-        task.pending_work = True
+    before, state.blocked = state.blocked, mask & ~UNBLOCKABLE
+    shared = state.shared.pending.mask
+    if shared or state.pending.mask:
+        newly = mask & ~before & shared
+        if newly:
+            retarget_shared_pending(task, newly)
+        if (state.pending.mask | shared) & ~state.blocked:
+            task.pending_work = True
 
 
 def retarget_shared_pending(task: Task, which: int) -> None:

@@ -151,6 +151,7 @@ class Task:
         signals: SignalState,
         *,
         rlimits: dict[int, tuple[int, int]] | None = None,
+        sched: Priority | None = None,
     ) -> None:
         self.kernel = kernel
         self.tid = tid
@@ -164,7 +165,7 @@ class Task:
         self.cred = cred
         self.signals = signals
         self.rlimits = {} if rlimits is None else rlimits
-        self.sched = Priority()
+        self.sched = Priority() if sched is None else sched
         self.usage = Usage()
         self.vfork_done = WaitQueue()
         self.comm: bytes = b""

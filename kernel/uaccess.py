@@ -101,7 +101,7 @@ class UserMemory:
         in the guest's half of the address space."""
         offset = address & _OFFSET
         entry = self.pages.get(address >> PAGE_SHIFT, 0)
-        if entry & (access | EXEC) == access and size and offset + size <= PAGE_SIZE:
+        if entry & (access | EXEC) == access and 0 < size <= PAGE_SIZE - offset:
             start = (entry & PAGE_MASK) + offset
             return [self.memory[start : start + size]]
         try:
@@ -255,10 +255,20 @@ class UserMemory:
         return value
 
     def put_u32(self, address: int, value: int) -> None:
-        self.write(address, _U32.pack(value & 0xFFFF_FFFF))
+        offset = address & _OFFSET
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        if entry & (WRITE | EXEC) == WRITE and offset <= PAGE_SIZE - 4:
+            _U32.pack_into(self.memory, (entry & PAGE_MASK) + offset, value & 0xFFFF_FFFF)
+        else:
+            self.write(address, _U32.pack(value & 0xFFFF_FFFF))
 
     def put_u64(self, address: int, value: int) -> None:
-        self.write(address, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
+        offset = address & _OFFSET
+        entry = self.pages.get(address >> PAGE_SHIFT, 0)
+        if entry & (WRITE | EXEC) == WRITE and offset <= PAGE_SIZE - 8:
+            _U64.pack_into(self.memory, (entry & PAGE_MASK) + offset, value & 0xFFFF_FFFF_FFFF_FFFF)
+        else:
+            self.write(address, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
 
     def unpack(self, layout: Struct, address: int) -> tuple[Any, ...]:
         if (address & _OFFSET) + layout.size <= PAGE_SIZE:

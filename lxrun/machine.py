@@ -269,6 +269,7 @@ class Machine:
                 signals.actions[signo] = SigAction(SIG_IGN)
         cred = Credentials(0, 0, capabilities=CAP_ALL) if self.options.root_id else credentials()
         task = Task(kernel, 1, 1, 0, 1, 1, None, files, self.fs, cred, signals)  # type: ignore[arg-type]
+        task.context = kernel.cpu.new_context()
         task.rlimits = rlimits
         task.start_ns = kernel.clock.boottime_ns()
         kernel.tasks[task.tid] = task

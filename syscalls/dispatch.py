@@ -10,12 +10,12 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-from syscalls.abi import Handler, unpacker
+from syscalls.abi import Handler, Result, bind
 from syscalls.support import Call, Family
 from syscalls.table import TABLE
 
-Entry = tuple[Handler, Callable[..., tuple[Any, ...]]]
-"""A handler and the `unpack_from` that reads its arguments from `Cpu.call` at `ARGS_OFFSET`."""
+Entry = Callable[[Any], Result]
+"""Serves the call in `Cpu.call` for a task."""
 
 
 def refuse(code: int) -> Handler:
@@ -61,18 +61,19 @@ class CallTable(dict[int, Entry]):
     def __init__(self, numbers: dict[int, str]) -> None:
         super().__init__()
         self.names = numbers
+        self.call, self.slots = bytearray(56), tuple(range(7))
         self.lines = {call.name: (family, call) for family in TABLE for call in family.calls}
-        self.unknown = self.entry(refuse(errno.ENOSYS))
+        self.unknown: Entry = refuse(errno.ENOSYS)
 
-    @staticmethod
-    def entry(function: Any) -> Entry:
-        return function, unpacker(function).unpack_from
+    def read_from(self, call: bytearray, slots: tuple[int, ...]) -> None:
+        """Before it is used: where the engine puts calls (`Cpu.call`, `Cpu.call_slots`)."""
+        self.call, self.slots = call, slots
 
     def __missing__(self, number: int) -> Entry:
         name = self.names.get(number)
         if name is None:
             return self.unknown  # not kept: a guest may try any number
-        entry = self[number] = self.entry(handler(*self.lines[name]))
+        entry = self[number] = bind(handler(*self.lines[name]), self.call, self.slots)
         return entry
 
     def restart(self, number: int) -> str:
@@ -86,5 +87,5 @@ class CallTable(dict[int, Entry]):
 
 
 def build(numbers: dict[int, str]) -> CallTable:
-    """The table the dispatcher indexes, for an architecture's call numbers."""
+    """The table that the trap indexes, for an architecture's call numbers."""
     return CallTable(numbers)

@@ -6,7 +6,7 @@ import errno
 import os
 import stat as stat_bits
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from emu.engine import READ, WRITE
@@ -17,6 +17,7 @@ from vfs.file import O_APPEND, O_NONBLOCK, O_PATH, O_WRONLY, SEEK_CUR, SEEK_HOLE
 from vfs.notify import IN_ACCESS, IN_MODIFY
 from vfs.pages import ShortSpans
 from vfs.pipe import PipeFile, clip
+from vfs.sock import SOCK_STREAM
 from vfs.wait import POLLIN, POLLOUT
 
 if TYPE_CHECKING:
@@ -48,21 +49,17 @@ STORED_KINDS = (stat_bits.S_IFREG, stat_bits.S_IFBLK, stat_bits.S_IFDIR, stat_bi
 # Waiting
 
 
-def read_on(t: Task, file: File, read: Callable[[], int]) -> Again:
-    """Wait until `file` can be read and `read` again, until it does not have to wait."""
-
-    def attempt() -> int | None:
-        try:
-            done = read()
-        except BlockingIOError:
-            return None
-        t.read_calls += 1
-        t.read_bytes += done
-        if done and file.mount is not None and file.mount.watches is not None:
-            file.mount.watches.on_file(file, IN_ACCESS)
-        return done
-
-    return Again(attempt, file.queues(POLLIN))
+def read_again(t: Task, file: File, fill: Callable[[int, int, int], Spans], at: int, count: int) -> int | None:
+    """Read what is there now into what `fill` says of the address `at`; None if there still is nothing."""
+    try:
+        done = file.read(fill(at, count, WRITE))
+    except BlockingIOError:
+        return None
+    t.read_calls += 1
+    t.read_bytes += done
+    if done and file.mount is not None and file.mount.watches is not None:
+        file.mount.watches.on_file(file, IN_ACCESS)
+    return done
 
 
 def broken_pipe(t: Task, error: OSError, file: File | None = None) -> OSError:
@@ -84,22 +81,22 @@ def _messages() -> ModuleType:
     return message
 
 
-def socket_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
-    """The rest of a read from a socket, which waits in its own way; `again` gives the buffer without its
-    first bytes."""
-    rest: Result = _messages().read_on(t, file, again)
+def socket_read(t: Task, file: File, fill: Callable[[int, int, int], Spans], at: int, count: int) -> Result:
+    """The rest of a read from a socket, which waits in its own way; for `fill` see `read_again`."""
+    rest: Result = _messages().read_on(t, file, fill, at, count)
     return rest
 
 
 def terminal_read(t: Task, file: File, again: Callable[[int], Spans]) -> Result:
-    """The same for a terminal, where VMIN and VTIME say how long to wait."""
+    """The same for a terminal, where VMIN and VTIME say how long to wait; `again` gives the buffer without its first
+    bytes."""
     from syscalls.tty import read_on
 
     return read_on(t, file, again)
 
 
 def socket_write(t: Task, file: File, again: Callable[[int], Spans], done: int) -> Result:
-    """The rest of a write to a socket that took `done` bytes so far."""
+    """The rest of a write to a socket that took `done` bytes so far; `again` gives the buffer without its first."""
     rest: Result = _messages().write_on(t, file, again, done)
     return rest
 
@@ -202,11 +199,15 @@ def sys_read(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
 
 def wait_and_read(t: Task, file: File, buf: int, count: int) -> Result:
     """The rest of a read that has to wait."""
-    if file.sock is not None:
-        return socket_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
+    sock = file.sock
+    if sock is not None:
+        if sock.special or sock.rcvtimeo is not None or sock.type != SOCK_STREAM:
+            return socket_read(t, file, t.mm.buffer, buf, count)
+        file.refs += 1
+        return Again(partial(read_again, t, file, t.mm.buffer, buf, count), (sock.readable,), file.put)
     if file.tty is not None:
         return terminal_read(t, file, lambda done: t.mm.buffer(buf + done, count - done, WRITE))
-    return read_on(t, file, lambda: file.read(t.mm.buffer(buf, count, WRITE)))
+    return Again(partial(read_again, t, file, t.mm.buffer, buf, count), file.queues(POLLIN))
 
 
 def sys_write(t: Task, fd: UInt, buf: Ptr, count: ULong) -> Result:
@@ -373,10 +374,10 @@ def read_vector(t: Task, file: File, vec: int, count: int, offset: int | None, f
         if file.flags & O_NONBLOCK or flags & RWF_NOWAIT:
             return -errno.EAGAIN
         if file.sock is not None:
-            return socket_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
+            return socket_read(t, file, t.mm.iovec, vec, count)
         if file.tty is not None:
             return terminal_read(t, file, lambda done: skip(t.mm.iovec(vec, count, WRITE), done))
-        return read_on(t, file, lambda: file.read(t.mm.iovec(vec, count, WRITE)))
+        return Again(partial(read_again, t, file, t.mm.iovec, vec, count), file.queues(POLLIN))
 
 
 def write_vector(t: Task, file: File, vec: int, count: int, offset: int | None, flags: int) -> Result:

@@ -258,6 +258,7 @@ MADV_FREE, MADV_REMOVE, MADV_DONTFORK, MADV_DOFORK = 8, 9, 10, 11
 MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 12, 13, 14, 15
 MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK = 16, 17, 18, 19
 MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED = 20, 21, 22, 23, 24
+_ADVICE = frozenset((*range(5), *range(8, 25)))
 # Hints about memory we manage in another way, and what Linux built without KSM or THP refuses.
 _HINTS = (MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT)
 _FLAGS = {
@@ -277,11 +278,7 @@ def sys_madvise(t: Task, addr: Ptr, length: ULong, advice: Int) -> Result:
 
 def madvise(mm: AddressSpace, addr: int, length: int, advice: int) -> int:
     """do_madvise: advice for a range of an address space."""
-    known = advice in _HINTS or advice in _FLAGS
-    hugepage = advice in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE, MADV_UNMERGEABLE)
-    if not known and not hugepage and advice not in (
-        MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_REMOVE, MADV_POPULATE_READ, MADV_POPULATE_WRITE
-    ):  # fmt: skip
+    if advice not in _ADVICE:
         raise OSError(errno.EINVAL, "unknown advice")
     _aligned(addr)
     end = addr + page_up(length)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from kernel.pid import PidFd, find_get_pid
 from kernel.rlimit import RLIMIT_NOFILE
 from kernel.task import Again, Interrupted
 from syscalls.abi import Int, Ptr, Result, UInt, ULong
-from syscalls.io import MAX_RW, broken_pipe, skip
+from syscalls.io import MAX_RW, broken_pipe, read_again, skip
 from syscalls.poll import timeout_ns
 from syscalls.socket import (
     SOCKADDR_MAX,
@@ -328,25 +329,18 @@ def bytes_on(file: File, sock: Sock, again: Buffer) -> Again:
 
 def usual(sock: Sock) -> bool:
     """Whether a read waits until there is anything, however long that takes."""
-    return sock.type == SOCK_STREAM and sock.lowat == 1 and sock.rcvtimeo is None
+    return sock.type == SOCK_STREAM and not sock.special and sock.rcvtimeo is None
 
 
-def read_on(t: Task, file: File, again: Buffer) -> Result:
-    """read(2) of a socket that has to wait."""
+def read_on(t: Task, file: File, fill: Callable[[int, int, int], Spans], at: int, count: int) -> Result:
+    """read(2) of a socket that has to wait, into what `fill` says of the address `at`."""
     sock = file.sock
     if sock is not None and usual(sock):
-
-        def attempt() -> int | None:
-            try:
-                done = sock.read(again(0))
-            except BlockingIOError:
-                return None
-            t.read_calls += 1
-            t.read_bytes += done
-            return done
-
         file.refs += 1
-        return Again(attempt, (sock.readable,), file.put)
+        return Again(partial(read_again, t, file, fill, at, count), (sock.readable,), file.put)
+
+    def again(done: int) -> Spans:
+        return skip(fill(at, count, WRITE), done)
 
     def finish(message: Receiving) -> int:
         t.kernel.unix.inflight.drop(message.files)

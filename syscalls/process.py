@@ -30,7 +30,7 @@ from kernel.fork import (
 )
 from kernel.rusage import RUSAGE_BOTH, usage
 from kernel.task import FsContext
-from syscalls.abi import Int, Ptr, ULong
+from syscalls.abi import Int, Ptr, Result, ULong
 from syscalls.pidfd import pidfd
 from syscalls.structs import RUSAGE
 from vfs.file import O_NONBLOCK
@@ -48,37 +48,38 @@ _PAGE_SIZE = 4096
 _SIGINFO_BYTES = 28  # up to si_status: the rest of a caller's siginfo_t waitid(2) leaves as it is
 
 
-async def sys_fork(t: Task) -> int:
+def sys_fork(t: Task) -> Result:
     """fork(2)."""
-    return await clone(t, CloneArgs(exit_signal=SIGCHLD))
+    return clone(t, CloneArgs(exit_signal=SIGCHLD))
 
 
-async def sys_vfork(t: Task) -> int:
+def sys_vfork(t: Task) -> Result:
     """vfork(2)."""
-    return await clone(t, CloneArgs(CLONE_VFORK | CLONE_VM, SIGCHLD))
+    return clone(t, CloneArgs(CLONE_VFORK | CLONE_VM, SIGCHLD))
 
 
-async def sys_clone(t: Task, flags: ULong, stack: Ptr, parent_tid: Ptr, child_tid: Ptr, tls: ULong) -> int:
+def sys_clone(t: Task, flags: ULong, stack: Ptr, parent_tid: Ptr, child_tid: Ptr, tls: ULong) -> Result:
     """clone(2), with the argument order of x86-64, arm64 and riscv."""
     if flags & CLONE_PIDFD and flags & (CLONE_PARENT_SETTID | CLONE_DETACHED):
         raise OSError(errno.EINVAL, "a process descriptor takes the place of the number")
     thread_area = tls if flags & CLONE_SETTLS else None
     args = CloneArgs(flags & 0xFFFF_FF00, flags & CSIGNAL, stack, thread_area, parent_tid, child_tid, parent_tid)
-    return await clone(t, args)
+    return clone(t, args)
 
 
-async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
+def sys_clone3(t: Task, args: Ptr, size: ULong) -> Result:
     """clone3(2)."""
     if size < _CLONE_ARGS_V0:
         raise OSError(errno.EINVAL, "no struct clone_args is that short")
     if size > _PAGE_SIZE:
         raise OSError(errno.E2BIG, "no struct clone_args is that long")
     raw = t.mm.read(args, size)
-    if any(raw[_CLONE_ARGS.size :]):
-        raise OSError(errno.E2BIG, "fields of a newer kernel")
-    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, set_tid, set_tid_size, _ = _CLONE_ARGS.unpack(
-        raw[: _CLONE_ARGS.size].ljust(_CLONE_ARGS.size, b"\0")
-    )
+    if size != _CLONE_ARGS.size:
+        if any(raw[_CLONE_ARGS.size :]):
+            raise OSError(errno.E2BIG, "fields of a newer kernel")
+        raw = raw[: _CLONE_ARGS.size].ljust(_CLONE_ARGS.size, b"\0")
+    flags, pidfd, child_tid, parent_tid, signo, stack, stack_size, tls, *rest = _CLONE_ARGS.unpack(raw)
+    set_tid, set_tid_size, _ = rest
     if flags & (CLONE_DETACHED | CSIGNAL) or signo > NSIG or bool(stack) != bool(stack_size):
         raise OSError(errno.EINVAL, "flags, signal or stack")
     if signo and flags & (CLONE_THREAD | CLONE_PARENT):
@@ -90,7 +91,7 @@ async def sys_clone3(t: Task, args: Ptr, size: ULong) -> int:
     if set_tid or flags & CLONE_INTO_CGROUP:
         raise OSError(errno.EPERM, "numbers and control groups are not chosen here")
     thread_area = tls if flags & CLONE_SETTLS else None
-    return await clone(t, CloneArgs(flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd))
+    return clone(t, CloneArgs(flags, signo, stack + stack_size, thread_area, parent_tid, child_tid, pidfd))
 
 
 def sys_unshare(t: Task, flags: ULong) -> int:

@@ -184,10 +184,13 @@ def set_number(t: Task, sock: Sock, name: int, number: int) -> int:
     elif name in (SO_PASSCRED, SO_PASSPIDFD):
         bit = PASSCRED if name == SO_PASSCRED else PASSPIDFD
         sock.passcred = sock.passcred | bit if number else sock.passcred & ~bit
+        sock.special = True
     elif name == SO_RCVLOWAT:
         sock.lowat = INT_MAX if number < 0 else number or 1
+        sock.special = True
     elif name == SO_PEEK_OFF:
         sock.peek_off = number
+        sock.special = True
     elif name != SO_BSDCOMPAT:
         return -errno.ENOPROTOOPT
     return 0

@@ -22,6 +22,7 @@ from kernel.procmaps import maps_line
 from kernel.rlimit import initial_rlimits
 from kernel.signal import SignalState
 from kernel.task import FsContext, Task
+from syscalls.dispatch import build
 from vfs.hostfs import HostFs
 from vfs.mount import MountTable
 from vfs.pages import PageCache
@@ -109,7 +110,7 @@ def vdso_data_pages() -> int:
 @cache
 def machine() -> Task:
     """A task of a kernel that sees the host's files."""
-    kernel = Kernel(x86_64, {})  # type: ignore[arg-type]  # no guest runs, so there are no calls
+    kernel = Kernel(x86_64, build({}))  # no guest runs, so there are no calls
     kernel.vdso._data.count = vdso_data_pages()
     kernel.mounts = MountTable(HostFs(PageCache(kernel.arena), kernel.text_busy).root(b"/"))
     root = kernel.mounts.at(b"/")

@@ -48,7 +48,7 @@ from lxrun.options import parse
 seen = []
 
 def filter(task):
-    name = task.kernel.calls.names[task.kernel.call[0]]
+    name = task.kernel.calls.names[task.kernel.call_number()]
     seen.append(name)
     if name == "getpgid":
         return -errno.EPERM

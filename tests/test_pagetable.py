@@ -17,6 +17,7 @@ from kernel.kernel import Kernel
 from kernel.mm import AddressSpace
 from kernel.rlimit import initial_rlimits
 from kernel.rusage import peak_rss
+from syscalls.dispatch import build
 
 BASE = 0x4000_0000
 PAGES = 80  # five blocks
@@ -45,7 +46,7 @@ class Space:
 class Forks(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.kernel = Kernel(x86_64, {})  # type: ignore[arg-type]  # no guest runs, so there are no calls
+        self.kernel = Kernel(x86_64, build({}))  # no guest runs, so there are no calls
         self.kernel.count_fault = lambda **kind: None  # type: ignore[method-assign]  # nobody has the CPU
         self.used = self.kernel.arena.used
         self.spaces: list[Space] = []

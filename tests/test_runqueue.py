@@ -19,15 +19,15 @@ class Cpu:
 
     def __init__(self) -> None:
         self.now = 0
-        clock: Any = SimpleNamespace(host_cpu=SimpleNamespace(now=lambda: self.now), elapsed_ns=lambda: self.now)
+        host_cpu = SimpleNamespace(until=0, look=lambda wall: wall)
+        clock: Any = SimpleNamespace(host_cpu=host_cpu, elapsed_ns=lambda: self.now)
         self.queue = RunQueue(clock)
 
     def task(self, nice: int = 0, policy: int = SCHED_OTHER, rt_priority: int = 0) -> Any:
         sched = Priority()
         sched.nice, sched.policy, sched.rt_priority = nice, policy, rt_priority
         sched.weigh()
-        shared = SimpleNamespace(usage=Usage())
-        return SimpleNamespace(sched=sched, vruntime=0, usage=Usage(), signals=SimpleNamespace(shared=shared))
+        return SimpleNamespace(sched=sched, vruntime=0, usage=Usage())
 
     def run(self, length: int) -> None:
         """Let those in the queue compute, with a tick now and then."""
@@ -156,7 +156,6 @@ def test_user_and_system_time_add_up_and_never_run_backwards(steps: list[tuple[i
         assert task.usage.utime >= user and task.usage.stime >= system
         user, system = task.usage.utime, task.usage.stime
     assert user + system == task.usage.runtime == sum(passed for passed, _ in steps)
-    assert task.signals.shared.usage.utime == user
 
 
 def test_fork_resets_what_it_is_asked_to() -> None:

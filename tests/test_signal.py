@@ -199,7 +199,7 @@ def test_interval_timer_goes_on_when_its_signal_is_taken() -> None:
 
 def test_cpu_timers_fire_when_their_time_has_come() -> None:
     usage = Usage()
-    timers = CpuTimers(usage)
+    timers = CpuTimers(lambda: usage)
     fired: list[str] = []
     CpuTimer(timers, CPUCLOCK_VIRT, 40, lambda: fired.append("virtual"))
     gone = CpuTimer(timers, CPUCLOCK_PROF, 50, lambda: fired.append("never"))

@@ -286,7 +286,7 @@ def test_every_supported_call_is_described() -> None:
 
 NORMAL = (
     (r"0x[0-9a-f]{6,}", "ADDR"),
-    (r"(\) = |(?:^|[(\[=, ])-?)(?:PIDS)(?![0-9])", r"\1PID"),
+    (r"(\) = |(?:^|[(\[=, ])-?)(?:PIDS)(?![0-9]|-[0-9]{2}-)", r"\1PID"),
     (r" +=", " ="),
     (r"(tv_[a-z]+=)-?\d+", r"\1N"),
     (r"^(set_tid_address\(ADDR\) =) \d+", r"\1 TID"),

@@ -16,7 +16,7 @@ import pytest
 import syscalls
 from emu.arch.x86_64_calls import CALLS
 from syscalls import document
-from syscalls.abi import ARGS_OFFSET, Int, Long, Ptr, Result, UInt, ULong, unpacker
+from syscalls.abi import Int, Long, Ptr, Result, UInt, ULong, bind
 from syscalls.dispatch import build
 from syscalls.support import BLOCK, NEVER, NOHAND, SYS
 from syscalls.table import TABLE
@@ -75,7 +75,6 @@ def test_lines_are_sound() -> None:
 def test_refused_calls_answer_their_error() -> None:
     table = build(CALLS)
     numbers = {name: number for number, name in CALLS.items()}
-    block = bytes(56)
     asked: list[str] = []
     root, other = (
         SimpleNamespace(kernel=SimpleNamespace(refuses=asked.append), cred=SimpleNamespace(euid=euid))
@@ -83,9 +82,8 @@ def test_refused_calls_answer_their_error() -> None:
     )
     for call in LINES:
         if call.support.level == "refused":
-            handler, unpack = table[numbers[call.name]]
             for task in (root, other):
-                assert handler(task, *unpack(block, ARGS_OFFSET)) == -call.support.errno
+                assert table[numbers[call.name]](task) == -call.support.errno
             # What takes a capability is refused to others for good
             times = 0 if not call.vm else 1 if call.support.errno == errno.EPERM else 2
             assert asked == [f"{call.name}(2)"] * times
@@ -96,29 +94,37 @@ def test_refused_calls_answer_their_error() -> None:
 def test_unknown_numbers(number: int) -> None:
     table = build(CALLS)
     before = len(table)
-    handler, unpack = table[number]
-    assert handler(None, *unpack(bytes(56), ARGS_OFFSET)) == -errno.ENOSYS
+    assert table[number](None) == -errno.ENOSYS
     assert len(table) == before, "a guest that tries every number must not fill the table"
 
 
-def test_arguments_are_read_as_annotated() -> None:
-    def sys_sample(t: Any, a: Int, b: UInt, c: Long, d: ULong, e: Ptr) -> Result:
-        return 0
+@pytest.mark.parametrize("slots", [(0, 1, 2, 3, 4, 5, 6), (0, 7, 6, 2, 10, 8, 9), (3, 9, 1, 8, 0, 4, 5)])
+def test_arguments_are_read_as_annotated_wherever_they_lie(slots: tuple[int, ...]) -> None:
+    seen: list[Any] = []
 
-    block = Struct("<8Q").pack(0, *[(1 << 64) - 1] * 5, 0, 0)
-    assert unpacker(sys_sample).unpack_from(block, ARGS_OFFSET) == (
-        -1,
-        (1 << 32) - 1,
-        -1,
-        (1 << 64) - 1,
-        (1 << 64) - 1,
-    )
+    def sys_sample(t: Any, a: Int, b: UInt, c: Long, d: ULong, e: Ptr, f: Int) -> Result:
+        seen.append((t, a, b, c, d, e, f))
+        return 7
+
+    def sys_first(t: Any, a: Int) -> Result:
+        return a
+
+    def sys_none(t: Any) -> Result:
+        return 8
+
+    call = bytearray(Struct("<11Q").pack(*[0x1111] * 11))
+    words = memoryview(call).cast("Q")
+    for slot, value in zip(slots[1:], [(1 << 64) - 2] * 5 + [12], strict=True):
+        words[slot] = value
+    assert bind(sys_sample, call, slots)("task") == 7
+    assert seen == [("task", -2, (1 << 32) - 2, -2, (1 << 64) - 2, (1 << 64) - 2, 12)]
+    assert (bind(sys_first, call, slots)(None), bind(sys_none, call, slots)(None)) == (-2, 8)
 
     def sys_bad(t: Any, a: float) -> Result:
         return 0
 
     with pytest.raises(TypeError, match="sys_bad"):
-        unpacker(sys_bad)
+        bind(sys_bad, bytearray(56), tuple(range(7)))
 
 
 def test_restart_rules_are_those_of_signal_7() -> None:

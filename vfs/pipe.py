@@ -27,6 +27,7 @@ PAGE = 4096
 DEFAULT_SLOTS = 16
 MAX_SIZE = 1 << 20  # /proc/sys/fs/pipe-max-size
 FIONREAD = 0x541B
+READABLE = POLLIN | POLLRDNORM
 
 
 class Packet(bytearray):
@@ -64,6 +65,16 @@ class Pipe:
     def read(self, spans: Spans) -> int:
         """Take bytes out.  Raises BlockingIOError when empty with writers left."""
         buffers = self.buffers
+        start = self.start
+        if len(buffers) == len(spans) == 1 and not start and type(spans) is not ShortSpans:
+            first = buffers[0]
+            have = len(first)
+            if have <= len(spans[0]):  # nearly always: all there is, once
+                spans[0][:have] = first
+                buffers.popleft()
+                if self.slots == 1 or self.fasync_writers is not None:
+                    self._taken(self.slots == 1)
+                return have
         if type(spans) is ShortSpans:
             spans = self._readable(spans)
         if not spans:
@@ -74,16 +85,6 @@ class Pipe:
             return 0
         was_full = len(buffers) >= self.slots
         done = 0
-        start = self.start
-        if not start and len(spans) == 1:
-            first, span = buffers[0], spans[0]
-            have = len(first)
-            if have == len(span) or (have < len(span) and len(buffers) == 1):  # nearly always: all there is, once
-                span[:have] = first
-                buffers.popleft()
-                if was_full or self.fasync_writers is not None:
-                    self._taken(was_full)
-                return have
         for span in spans:
             room = len(span)
             at = 0
@@ -146,20 +147,23 @@ class Pipe:
 
     def write(self, spans: Spans, packets: bool = False) -> int:
         """Put bytes in, as many as fit.  Raises BlockingIOError when full, BrokenPipeError without readers."""
+        buffers = self.buffers
+        if len(spans) == 1 and not buffers and self.readers and not packets and type(spans) is not ShortSpans:
+            data = bytearray(spans[0])
+            size = len(data)
+            if 0 < size <= PAGE:  # nearly always
+                buffers.append(data)
+                self.readable.wake(READABLE)
+                if self.fasync_readers is not None:
+                    self.fasync_readers.kill(POLL_IN)
+                return size
         if type(spans) is ShortSpans:
             spans = self._writable(spans, packets)
-        size = len(spans[0]) if len(spans) == 1 else sum(map(len, spans))
+        size = sum(map(len, spans))
         if not size:
             return 0
         if not self.readers:
             raise BrokenPipeError(errno.EPIPE, "no readers")
-        buffers = self.buffers
-        if not buffers and not packets and len(spans) == 1 and size <= PAGE:  # nearly always
-            buffers.append(bytearray(spans[0]))
-            self.readable.wake(POLLIN | POLLRDNORM)
-            if self.fasync_readers is not None:
-                self.fasync_readers.kill(POLL_IN)
-            return size
         done = 0
         odd = size % PAGE
         if odd and buffers and not packets:
@@ -170,7 +174,7 @@ class Pipe:
             done += self._fill(spans, packets)
             if not done:
                 raise BlockingIOError(errno.EAGAIN, "pipe full")
-        self.readable.wake(POLLIN | POLLRDNORM)
+        self.readable.wake(READABLE)
         if self.fasync_readers is not None:
             self.fasync_readers.kill(POLL_IN)
         return done

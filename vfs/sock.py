@@ -180,7 +180,7 @@ class Sock:
 
     __slots__ = (
         "dead", "error", "file", "lowat", "options", "passcred", "peek_off", "peer_cred", "rcvbuf", "rcvtimeo",
-        "readable", "shutdown", "sndbuf", "sndtimeo", "state", "wmem", "writable",
+        "readable", "shutdown", "sndbuf", "sndtimeo", "special", "state", "wmem", "writable",
     )  # fmt: skip
 
     family = 0
@@ -204,6 +204,7 @@ class Sock:
         self.peer_cred: PeerCred | None = None
         self.passcred = 0  # PASSCRED and PASSPIDFD
         self.peek_off = -1  # SO_PEEK_OFF; negative: off
+        self.special = False  # one of these three, or a byte out of band, has been used: reads look closer
         self.readable = WaitQueue()
         self.writable = WaitQueue()
 

@@ -358,7 +358,7 @@ class UnixConnected(UnixSock):
         other.peer = self
         other.peer_cred = self.net.peer()
         other.name = listener.name
-        other.passcred = listener.passcred
+        other.passcred, other.special = listener.passcred, listener.special
         other.listener = listener
         self.peer = other
         self.peer_cred = listener.peer_cred

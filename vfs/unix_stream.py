@@ -47,21 +47,20 @@ class UnixStream(UnixConnected):
     def write(self, spans: Spans) -> int:
         other = self.peer
         if (
-            type(spans) is not ShortSpans
-            and len(spans) == 1
-            and len(spans[0]) <= STREAM_HEAD
+            len(spans) == 1
             and other is not None
-            and not (self.error or self.shutdown or self.passcred or other.passcred or other.dead)
-        ):  # the usual case, by the shortest way
-            if self.wmem >= self.sndbuf:
-                raise BlockingIOError(errno.EAGAIN, "send buffer full")
-            data = bytes(spans[0])
-            size = len(data)
-            skb = Skb(data, HEAD_SIZES[size + 63 >> 6], self)
-            self.wmem += skb.truesize
-            other.queue.append(skb)
-            other.readable.wake(READABLE)
-            return size
+            and not (self.error or self.shutdown or self.special or other.special or other.dead)
+            and type(spans) is not ShortSpans
+        ):
+            size = len(spans[0])
+            if size <= STREAM_HEAD:  # the usual case, by the shortest way
+                if self.wmem >= self.sndbuf:
+                    raise BlockingIOError(errno.EAGAIN, "send buffer full")
+                truesize = HEAD_SIZES[size + 63 >> 6]
+                self.wmem += truesize
+                other.queue.append(Skb(bytes(spans[0]), truesize, self))
+                other.readable.wake(READABLE)
+                return size
         message = Sending()
         if not self.send(message, Cursor(spans)) and not message.sent:
             raise BlockingIOError(errno.EAGAIN, "send buffer full")
@@ -90,7 +89,7 @@ class UnixStream(UnixConnected):
                     return False
                 skb = Skb(buffer.take(1), HEAD_SIZES[1], self)
                 self._push(message, other, skb)
-                other.oob = skb
+                other.oob, other.special = skb, True
                 other.readable.wake(READABLE)
         except OSError:
             if not message.sent:
@@ -113,19 +112,20 @@ class UnixStream(UnixConnected):
         if not queue:
             if spans and self.starved():
                 raise BlockingIOError(errno.EAGAIN, "nothing to read")
-        elif len(spans) == 1 and self.lowat == 1 and self.peek_off < 0 and self.oob is None:
-            first = queue[0]
-            if first.passed is None and not first.consumed and not self.passcred and type(spans) is not ShortSpans:
-                span, data = spans[0], first.data
-                size = len(data)
-                if size == len(span) or (0 < size < len(span) and len(queue) == 1):
-                    span[:size] = data
-                    queue.popleft()
-                    sock = first.sock
-                    sock.wmem -= first.truesize
-                    if sock.wmem + 1 << 2 <= sock.sndbuf:
-                        sock.writable.wake(WRITABLE)
-                    return size
+        elif len(queue) == 1 and len(spans) == 1 and not self.special and type(spans) is not ShortSpans:
+            first, span = queue[0], spans[0]
+            data = first.data
+            size = len(data)
+            if 0 < size <= len(span) and first.passed is None and not first.consumed:  # the usual case
+                span[:size] = data
+                queue.popleft()
+                sock = first.sock
+                sock.wmem = left = sock.wmem - first.truesize
+                if left + 1 << 2 <= sock.sndbuf:
+                    writable = sock.writable
+                    if writable.waiters or writable.exclusive:
+                        writable.wake(WRITABLE)
+                return size
         buffer = Cursor(spans)
         if not buffer.size:
             return 0

@@ -267,7 +267,7 @@ SIGNAL_STACK_MINIMUM = 2048  # MINSIGSTKSZ of <asm/signal.h>: what sigaltstack(2
 # struct rt_sigframe: return address, ucontext (flags, link, stack, 256 bytes of sigcontext, mask), siginfo
 _FRAME_HEAD = Struct("<QQQQI4xQ")  # pretcode, uc_flags, uc_link, ss_sp, ss_flags, ss_size
 _SIGCONTEXT = Struct("<8Q 7QQ QQ HHHH QQQQ Q 64x")
-_FRAME = Struct(_FRAME_HEAD.format + _SIGCONTEXT.format[1:] + "Q")  # all but siginfo
+_FRAME_TAIL = Struct("<HHHHQQQQQ64xQ")  # behind the registers, all but siginfo: cs, gs, fs, ss, err, ...
 _UCONTEXT, _STACK, _MCONTEXT, _SIGMASK, _SIGINFO, _FRAME_SIZE = 8, 24, 48, 304, 312, 440
 _CONTEXT_GPRS = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
@@ -298,7 +298,10 @@ _FPU_MODES = RegisterSet(_FPU_CONTROL)
 _HANDLER_REGISTERS = RegisterSet(("rip", "rsp", "rdi", "rsi", "rdx", "rax", "rflags"), _SSE)
 FRAME_REGISTERS = RegisterSet(_CONTEXT_GPRS + _FPU_CONTROL, _X87 + _SSE)  # what a frame saves, in its order
 _RETURN_REGISTERS = RegisterSet(("rsp", "rflags"))
-FRAME_SP, FRAME_PC, _FRAME_FLAGS, _FRAME_FPU = 15, 16, 17, 18  # places in it
+FRAME_POINTERS = Struct("<120xQQ")  # of it: stack pointer and program counter
+_FLAGS_AT, _FPU_AT, _FP_AT = 17 * 8, 18 * 8, 25 * 8  # bytes into it: flags, FPU_CONTROL, floating-point registers
+_WORD, _FPU_WORDS = Struct("<Q"), Struct("<7Q")
+_FPU_INITIAL_RAW = _FPU_WORDS.pack(*_FPU_INITIAL)
 _FX_INITIAL = _FX_HEAD.pack(0x37F, 0, 0, 0, 0, 0, 0x1F80, _MXCSR_MASK)
 _XSAVE_TAIL = b"".join(
     (
@@ -334,8 +337,8 @@ _FPE_CODES = ((0x01, 7), (0x04, 3), (0x08, 4), (0x12, 5), (0x20, 6))
 
 Trap = tuple[int, int, int]
 """Trap number, error code and CR2 as sigcontext shows them after a fault."""
-Pushed = tuple[int, int, bytes, bytes, tuple[Any, ...], int, tuple[int, int, int]]
-"""A signal's frame: where it is and its size, how it begins and ends, and what that was made of: registers, mask,
+Pushed = tuple[int, int, bytes, bytes, bytes, int, tuple[int, int, int]]
+"""A signal's frame: where it is and its size, how it begins and ends, and what that was made of: FRAME_REGISTERS, mask,
 alternate stack."""
 
 
@@ -404,7 +407,7 @@ def push_frame(
     cpu: Cpu,
     memory: SignalMemory,
     frame: int,
-    registers: tuple[Any, ...],
+    registers: bytes,
     signo: int,
     handler: int,
     restorer: int | None,
@@ -415,29 +418,31 @@ def push_frame(
 ) -> Pushed:
     """Write struct rt_sigframe at `frame` and set the registers for the handler (x64_setup_rt_frame).
 
-    `registers` are FRAME_REGISTERS, `altstack` is (base, flags, size).  Raises OSError(EFAULT) where the
-    stack cannot be written, or without a restorer, which x86-64 needs.
+    `registers` are FRAME_REGISTERS as `read_raw` gives them, `altstack` is (base, flags, size).  Raises
+    OSError(EFAULT) where the stack cannot be written, or without a restorer, which x86-64 needs.
     """
     if restorer is None or not 0 <= frame < TASK_SIZE:
         raise OSError(errno.EFAULT, "no restorer or no stack")
     number, error, cr2 = trap or (0, 0, 0)
     fpstate = (frame + 8 + _FRAME_SIZE + 63) & ~63
     base, flags, size = altstack
-    head = _FRAME.pack(
-        restorer, _UC_FLAGS, 0, base, flags, size,
-        *registers[:_FRAME_FPU],
-        USER_CS, 0, 0, USER_SS,  # cs, gs, fs, ss
-        error, number, mask, cr2, fpstate,
-        mask,
-    )  # fmt: skip
-    usual = registers[_FRAME_FPU:-1] == _FPU_INITIAL
-    image = _FX_INITIAL + registers[-1] + _XSAVE_TAIL if usual else save_fpu(*registers[_FRAME_FPU:])
+    head = (
+        _FRAME_HEAD.pack(restorer, _UC_FLAGS, 0, base, flags, size)
+        + registers[:_FPU_AT]  # which Linux has in the same order
+        + _FRAME_TAIL.pack(USER_CS, 0, 0, USER_SS, error, number, mask, cr2, fpstate, mask)
+    )
+    usual = registers[_FPU_AT:_FP_AT] == _FPU_INITIAL_RAW
+    if usual:
+        image = _FX_INITIAL + registers[_FP_AT:] + _XSAVE_TAIL
+    else:
+        fcw, fsw, tags, fop, fip, fdp, mxcsr = _FPU_WORDS.unpack_from(registers, _FPU_AT)
+        image = save_fpu(fcw, fsw, tags, fop, fip, fdp, mxcsr, registers[_FP_AT:])
     if siginfo is None:  # then it keeps whatever the stack held
         memory.write(fpstate, image)
         memory.write(frame, head)
     else:
         memory.write(frame, (head + siginfo).ljust(fpstate - frame, b"\0") + image)
-    flags = registers[_FRAME_FLAGS] & ~(_DF | _RF | _TF)
+    flags = _WORD.unpack_from(registers, _FLAGS_AT)[0] & ~(_DF | _RF | _TF)
     if not usual:
         cpu.write_set(_FPU_MODES, _FPU_INITIAL)
     arguments = handler, frame, signo, frame + _SIGINFO, frame + _UCONTEXT, 0, flags, _NO_SSE
@@ -461,9 +466,9 @@ def pop_frame(
             data = memory.read(frame, length)
         except OSError:
             data = b""
-        flags = registers[_FRAME_FLAGS]
+        flags = _WORD.unpack_from(registers, _FLAGS_AT)[0]
         if data.startswith(head) and data.endswith(image) and not ((current ^ flags) & ~_USER_FLAGS or flags & _TF):
-            cpu.write_set(FRAME_REGISTERS, registers)
+            cpu.write_raw(FRAME_REGISTERS, registers)
             return mask, altstack, sp, None
     usual = (sp + _FRAME_SIZE + 63) & -64  # where the FP state is, unless somebody has moved it
     try:
@@ -472,7 +477,7 @@ def pop_frame(
         data = memory.read(sp - 8, _SIGINFO)
     values = _SIGCONTEXT.unpack_from(data, _MCONTEXT)
     cs, fpstate = values[18], values[26]
-    if cs | 3 != USER_CS or values[FRAME_PC] >= TASK_SIZE:
+    if cs | 3 != USER_CS or values[16] >= TASK_SIZE:
         raise OSError(errno.EFAULT, "not a user-mode context")
     if fpstate == usual and len(data) > _SIGINFO:
         state: bytes | None = data[usual - (sp - 8) :]
@@ -481,10 +486,10 @@ def pop_frame(
     if state is not None and _FX_HEAD.unpack_from(state)[6] & ~_MXCSR_MASK:
         raise OSError(errno.EFAULT, "reserved bits in MXCSR")
     has_header = state is not None and _has_header(state, memory, fpstate)
-    rflags = (current & ~_USER_FLAGS) | (values[_FRAME_FLAGS] & _USER_FLAGS)
+    rflags = (current & ~_USER_FLAGS) | (values[17] & _USER_FLAGS)
     features = int.from_bytes(state[_FX_SIZE : _FX_SIZE + 8], "little") if state and has_header else _XFEATURES
     late = {FLAGS: rflags} if rflags & _TF else None
-    cpu.write_set(FRAME_REGISTERS, (*values[:_FRAME_FLAGS], rflags & ~_TF, *load_fpu(state, features)))
+    cpu.write_set(FRAME_REGISTERS, (*values[:17], rflags & ~_TF, *load_fpu(state, features)))
     _, _, _, base, flags, size = _FRAME_HEAD.unpack_from(data)
     return int.from_bytes(data[_SIGMASK:_SIGINFO], "little"), (base, flags, size), sp, late
 
