@@ -121,7 +121,8 @@ class _Context(c_void_p):
         self.state = words_at(self.value + offset, lib.uc_context_size(handle) - offset)
 
     def __del__(self) -> None:
-        self._lib.uc_context_free(self)
+        if self:
+            self._lib.uc_context_free(self)
 
 
 class UnicornCpu:
@@ -650,28 +651,31 @@ class UnicornCpu:
         batch = self._batches[registers] = _Batch(ids, slots, count, writes, pc, memory, layout)
         return batch
 
-    def read_set(self, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
+    def _read_batch(self, registers: RegisterSet | tuple[str, ...]) -> _Batch:
         batch = self._batches.get(registers) or self._prepare(registers)
         error = self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length)
         if error:
             self._check(error, "reading registers")
-        return batch.layout.unpack(batch.memory)
+        return batch
 
-    def read_raw(self, registers: RegisterSet) -> bytes:
-        batch = self._batches.get(registers) or self._prepare(registers)
-        error = self._reg_read_batch(self._handle, batch.ids, batch.slots, batch.length)
-        if error:
-            self._check(error, "reading registers")
-        return batch.memory.raw
-
-    def write_raw(self, registers: RegisterSet, data: bytes) -> None:
-        batch = self._batches.get(registers) or self._prepare(registers)
-        batch.memory.raw = data
+    def _write_batch(self, batch: _Batch) -> None:
         error = self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.writes)
         if error:
             self._check(error, "writing registers")
         if batch.pc is not None:
-            self._registers.pc.value = _WORD.unpack_from(data, 8 * batch.pc)[0]
+            self._registers.pc.value = _WORD.unpack_from(batch.memory, 8 * batch.pc)[0]
+
+    def read_set(self, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
+        batch = self._read_batch(registers)
+        return batch.layout.unpack(batch.memory)
+
+    def read_raw(self, registers: RegisterSet) -> bytes:
+        return self._read_batch(registers).memory.raw
+
+    def write_raw(self, registers: RegisterSet, data: bytes) -> None:
+        batch = self._batches.get(registers) or self._prepare(registers)
+        batch.memory.raw = data
+        self._write_batch(batch)
 
     def read(self, names: tuple[str, ...]) -> tuple[int, ...]:
         return self.read_set(names)
@@ -693,11 +697,7 @@ class UnicornCpu:
     def write_set(self, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
         batch = self._batches.get(registers) or self._prepare(registers)
         batch.layout.pack_into(batch.memory, 0, *values)
-        error = self._reg_write_batch(self._handle, batch.ids, batch.slots, batch.writes)
-        if error:
-            self._check(error, "writing registers")
-        if batch.pc is not None:
-            self._registers.pc.value = values[batch.pc]
+        self._write_batch(batch)
 
     def write(self, values: dict[str, int]) -> None:
         self.write_set(tuple(values), tuple([value & 0xFFFF_FFFF_FFFF_FFFF for value in values.values()]))
