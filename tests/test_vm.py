@@ -542,6 +542,11 @@ def test_lxvm(vm_cache: dict[str, str], tmp_path: Path) -> None:
     assert done.stdout.startswith("removed 3 MB")
     assert not (tmp_path / "lxrun" / "vm").exists()
     assert subprocess.run([*lxvm, "what"], env=empty, capture_output=True).returncode == 2
+    reader, writer = os.pipe()
+    os.close(reader)  # who reads has gone: no word about that
+    done = subprocess.run([*lxvm, "status"], env=vm_cache, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ----------------------------------------------------------------------------------- warm start

@@ -34,7 +34,12 @@ def main(argv: list[str]) -> int:
         print(USAGE, end="", file=sys.stderr)
         return 2
     try:
-        return commands[argv[0]]()
+        done = commands[argv[0]]()
+        sys.stdout.flush()
+        return done
+    except BrokenPipeError:  # who reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except (VmError, OSError) as error:
         print(f"lxvm: {error}", file=sys.stderr)
         return 1
