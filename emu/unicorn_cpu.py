@@ -12,7 +12,6 @@ mapped, enters user mode through SYSRET once, and asks for every page through th
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from emu.arena import SIZE as ARENA_SIZE
 from emu.arena import Arena
 from emu.engine import EXEC, PAGE_SHIFT, PAGE_SIZE, READ, WRITE, Exit, PageTable, RegisterSet, Supervisor
 from emu.host import PORTABLE, keeps_time_by
-from emu.unicorn_registers import Asked, InPlace, words_at
+from emu.unicorn_registers import Asked, Context, InPlace, words_at
 from emu.unicorn_registers import find as find_registers
 from emu.unicorn_tlb import FIRST_GROWTH, KeptTlbs, Tlb, find
 
@@ -107,22 +106,6 @@ class _Batch(NamedTuple):
     pc: int | None
     memory: ctypes.Array[ctypes.c_char]
     layout: Struct
-
-
-class _Context(c_void_p):
-    """A saved register file: a pointer to the library's own, which is freed with this object.  `state` is the part of
-    it from `offset` to the end, in words."""
-
-    def __init__(self, lib: ctypes.PyDLL, handle: c_void_p, offset: int = 0) -> None:
-        super().__init__()
-        self._lib = lib
-        if lib.uc_context_alloc(handle, byref(self)) != _ERR_OK or self.value is None:
-            raise OSError(errno.ENOMEM, "no memory for a task's registers")
-        self.state = words_at(self.value + offset, lib.uc_context_size(handle) - offset)
-
-    def __del__(self) -> None:
-        if self:
-            self._lib.uc_context_free(self)
 
 
 class UnicornCpu:
@@ -607,13 +590,13 @@ class UnicornCpu:
 
     # Registers
 
-    def new_context(self) -> _Context:
-        return _Context(self._lib, self._handle, self._state_offset)
+    def new_context(self) -> Context:
+        return Context(self._lib, self._handle, self._state_offset)
 
     def _copy_in_place(self, address: int) -> None:
         """To save and load registers the library copies all of its state of the processor, which lies at `address`: do
         so without a foreign call, if it is that."""
-        context = _Context(self._lib, self._handle)
+        context = Context(self._lib, self._handle)
         self.save(context)
         content = context.state.tobytes()
         offset = content.find(ctypes.string_at(address, _STATE_BEGIN))
@@ -623,10 +606,10 @@ class UnicornCpu:
         self._state_offset = offset
         state = words_at(address, size)
 
-        def save(context: _Context) -> None:
+        def save(context: Context) -> None:
             context.state[:] = state
 
-        def load(context: _Context) -> None:
+        def load(context: Context) -> None:
             state[:] = context.state
 
         self.save, self.load = save, load
@@ -681,14 +664,14 @@ class UnicornCpu:
         return self.read_set(names)
 
     def read_saved(self, context: object, registers: RegisterSet | tuple[str, ...]) -> tuple[Any, ...]:
-        assert isinstance(context, _Context)
+        assert isinstance(context, Context)
         batch = self._batches.get(registers) or self._prepare(registers)
         read = self._lib.uc_context_reg_read_batch
         self._check(read(context, batch.ids, batch.slots, batch.length), "reading saved registers")
         return batch.layout.unpack(batch.memory)
 
     def write_saved(self, context: object, registers: RegisterSet | tuple[str, ...], values: tuple[Any, ...]) -> None:
-        assert isinstance(context, _Context)
+        assert isinstance(context, Context)
         batch = self._batches.get(registers) or self._prepare(registers)
         batch.layout.pack_into(batch.memory, 0, *values)
         write = self._lib.uc_context_reg_write_batch

@@ -9,6 +9,7 @@ the state is not to be had, is asked for as before.
 from __future__ import annotations
 
 import ctypes
+import errno
 import sys
 from collections.abc import Callable
 from ctypes import byref, c_int, c_size_t, c_uint64, c_void_p
@@ -43,6 +44,22 @@ def cpu_state(lib: Any, handle: c_void_p, arch: ModuleType) -> tuple[int, int] |
     if environment % 16 or not cpu < environment < cpu + _NEAR:
         return None
     return cpu, environment
+
+
+class Context(c_void_p):
+    """A saved register file: a pointer to the library's own, which is freed with this object.  `state` is the part of
+    it from `offset` to the end, in words."""
+
+    def __init__(self, lib: ctypes.PyDLL, handle: c_void_p, offset: int = 0) -> None:
+        super().__init__()
+        self._lib = lib
+        if lib.uc_context_alloc(handle, byref(self)) or self.value is None:
+            raise OSError(errno.ENOMEM, "no memory for a task's registers")
+        self.state = words_at(self.value + offset, lib.uc_context_size(handle) - offset)
+
+    def __del__(self) -> None:
+        if self:
+            self._lib.uc_context_free(self)
 
 
 class InPlace:
