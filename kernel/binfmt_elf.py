@@ -131,6 +131,9 @@ def _map_interpreter(mm: AddressSpace, file: File, image: Image, no_base: int) -
     for segment in image.segments:
         if not placed and no_base:
             bias = -segment.vaddr
+        address = bias + segment.vaddr & WORD & PAGE_MASK
+        if not (segment.filesz or segment.memsz) and address >= mm.task_size:
+            return address  # Linux takes it for the bias: no error, for nothing was mapped
         mapped = _map_segment(mm, file, segment, bias + segment.vaddr, total, fixed=placed)
         total = 0
         if not placed:

@@ -135,6 +135,10 @@ _FAR_NOTE = elf(
     {"type": 0x6474E553, "flags": 4, "offset": (1 << 63) - 4096, "vaddr": 0, "filesz": 4096, "memsz": 0, "align": 0},
     type=2, entry=0x401000, size=4096,
 )  # fmt: skip
+# Segments without a byte, at addresses that no user has: as the bias, which Linux takes them for, they wrap around.
+_EMPTY, _TOP = {"type": 1, "flags": 0, "offset": 0, "vaddr": 0, "filesz": 0, "memsz": 0, "align": 0}, (1 << 64) - 4096
+_EMPTY_AT_TOP = elf({**_EMPTY, "vaddr": _TOP + 1}, {**_EMPTY, "vaddr": _TOP + 1}, **DYN)
+_EMPTY_TO_TOP = elf(_EMPTY, {**_EMPTY, "vaddr": _TOP}, **DYN)
 _examples = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -180,6 +184,8 @@ def test_bytes(place: str, data: bytes) -> None:
 @_examples
 @given(data=_FILE)
 @example(data=_FAR_NOTE)
+@example(data=_EMPTY_AT_TOP)
+@example(data=_EMPTY_TO_TOP)
 def test_interpreter(place: str, data: bytes) -> None:
     loader = os.path.join(place, "loader")
     with open(loader, "wb") as file:
